@@ -1,0 +1,1 @@
+"""Work: projects, batches, items, slots, assignments, answers, agreement, consensus. Knows no money."""

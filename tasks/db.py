@@ -1,0 +1,117 @@
+"""The one database: table base, names of constraints, ids, engine and the one transaction of a request or job.
+
+Nothing in the packages commits; `transaction()` does, at the edge. What a session has to do after its commit (send
+a job) is kept with the session and dropped on rollback.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, Engine, MetaData, create_engine, event
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: aware on the way in (naive is refused), UTC on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        return value
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012
+        datetime: UtcDateTime,
+        dict[str, Any]: JSONB,
+        list[str]: JSONB,
+        list[Any]: JSONB,
+    }
+
+
+def new_id() -> UUID:
+    """Make a time-ordered id (UUID version 7, RFC 9562 section 5.7), so that indexes grow at their end."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10))
+    value = (milliseconds << 80) | random
+    value = (value & ~(0xF << 76)) | (7 << 76)
+    value = (value & ~(0x3 << 62)) | (2 << 62)
+    return UUID(int=value)
+
+
+def driver_url(url: str) -> str:
+    """Name the driver in a PostgreSQL URL."""
+    for scheme in ("postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    return url
+
+
+@lru_cache(maxsize=4)
+def engine_for(url: str, pool: int = 8) -> Engine:
+    """Give the process's engine for a URL; connects lazily."""
+    return create_engine(
+        driver_url(url),
+        pool_size=pool,
+        max_overflow=0,
+        pool_timeout=20,
+        pool_pre_ping=True,
+        connect_args={"options": "-c timezone=utc", "application_name": "fairlabel"},
+    )
+
+
+def session_factory(engine: Engine) -> sessionmaker[Session]:
+    """Make sessions whose objects stay readable after the commit."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """Run one request or job as one transaction: commit at the end, roll back on any error."""
+    with session_factory(engine).begin() as session:
+        yield session
+
+
+def after_commit(session: Session, action: Callable[[], None]) -> None:
+    """Keep an action for after the commit of the outermost transaction; a rollback drops it."""
+    session.info.setdefault("after_commit", []).append(action)
+
+
+@event.listens_for(Session, "after_commit")
+def _run_actions(session: Session) -> None:
+    if session.in_nested_transaction():
+        return
+    for action in session.info.pop("after_commit", []):
+        action()
+
+
+@event.listens_for(Session, "after_rollback")
+def _drop_actions(session: Session) -> None:
+    # A job sent from a rolled-back savepoint finds nothing to do; dropping here would lose the others' jobs.
+    if not session.in_nested_transaction():
+        session.info.pop("after_commit", None)

@@ -1,0 +1,52 @@
+"""Settings come from the environment, one small class per package, read once at the edge.
+
+A field's name in upper case, with the class's prefix, is its variable. A wrong value stops the start with the
+variable's name and what would be right; nothing is guessed.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import msgspec
+
+
+class UnsafeSetting(Exception):
+    """A setting is missing or not safe to run with."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the settings classes: `from_env` reads `PREFIX` + field name, lists are comma-separated."""
+
+    prefix: ClassVar[str] = ""
+
+    @classmethod
+    def variables(cls) -> dict[str, str]:
+        """Field name to environment variable."""
+        return {field.name: f"{cls.prefix}{field.name.upper()}" for field in msgspec.structs.fields(cls)}
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
+        """Read the settings. Raises UnsafeSetting, naming the variable."""
+        given: dict[str, Any] = {}
+        for name, variable in cls.variables().items():
+            if env.get(variable, "") != "":
+                given[name] = env[variable]
+        try:
+            return msgspec.convert(given, cls, strict=False)
+        except msgspec.ValidationError as problem:
+            place = str(problem)
+            for name, variable in cls.variables().items():
+                place = place.replace(f"$.{name}", variable).replace(f"`{name}`", variable)
+            raise UnsafeSetting(f"{place}. See deploy/env.example.") from None
+
+
+class TaskSettings(Settings, frozen=True, kw_only=True):
+    """Where the work is kept and how jobs travel."""
+
+    database_url: str
+    """PostgreSQL, as `postgresql://user:password@host/name`."""
+    broker_url: str = "memory://"
+    """Redis (`redis://`, `redis+socket://`) or RabbitMQ (`amqp://`)."""
+    database_pool: int = 8
+    """Connections that one process keeps; the sum over processes must stay below the server's limit."""
