@@ -6,7 +6,7 @@ variable's name and what would be right; nothing is guessed.
 
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import msgspec
 
@@ -50,3 +50,17 @@ class TaskSettings(Settings, frozen=True, kw_only=True):
     """Redis (`redis://`, `redis+socket://`) or RabbitMQ (`amqp://`)."""
     database_pool: int = 8
     """Connections that one process keeps; the sum over processes must stay below the server's limit."""
+    fairlabel_instance: Literal["production", "demo", "test"] = "production"
+    """What this instance is for; only demo and test instances may simulate."""
+    fairlabel_clock: Literal["system", "simulated"] = "system"
+    """`simulated` lets recorded work pass with its own times; a production instance refuses it."""
+
+    def __post_init__(self) -> None:
+        """Refuse a simulated clock where real people are paid."""
+        if self.fairlabel_clock == "simulated" and self.fairlabel_instance == "production":
+            raise UnsafeSetting("FAIRLABEL_CLOCK=simulated is refused: FAIRLABEL_INSTANCE is production.")
+
+    @property
+    def simulated(self) -> bool:
+        """Whether recorded work may bring its own times."""
+        return self.fairlabel_clock == "simulated"

@@ -1,0 +1,173 @@
+"""A batch is a set of items uploaded together, with one task definition and one number of wanted answers.
+
+States: draft → open ⇄ paused → closed. Only funded work is served, so it is not this package that opens a batch:
+whoever answers for its cost calls `open_batch`. Pausing and closing stop new offers, never finished work.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, func, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from tasks.db import Base, new_id
+from tasks.errors import Conflict, NotFound
+from tasks.items import Item, Slot, SlotState
+from tasks.projects import Definition, Project
+
+
+class UnknownBatch(NotFound):
+    """There is no such batch, or it is not yours."""
+
+
+class BatchNotDraft(Conflict):
+    """This batch is open or was open; only a draft can be changed."""
+
+
+class BatchClosed(Conflict):
+    """This batch is closed."""
+
+
+class BatchEmpty(Conflict):
+    """This batch has no items yet; upload some first."""
+
+
+class BatchState(StrEnum):
+    """Where a batch stands."""
+
+    DRAFT = "draft"
+    OPEN = "open"
+    PAUSED = "paused"
+    CLOSED = "closed"
+
+
+class Batch(Base):
+    """Items uploaded together."""
+
+    __tablename__ = "batch"
+    __table_args__ = (
+        CheckConstraint("answers_wanted BETWEEN 1 AND 100", name="answers_wanted"),
+        CheckConstraint("answers_max >= answers_wanted", name="answers_max"),
+        CheckConstraint("lease_seconds BETWEEN 60 AND 86400", name="lease_seconds"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("project.id"), index=True)
+    definition_id: Mapped[UUID] = mapped_column(ForeignKey("definition.id"))
+    name: Mapped[str]
+    state: Mapped[str] = mapped_column(default=BatchState.DRAFT)
+    pause_reason: Mapped[str] = mapped_column(default="")
+    answers_wanted: Mapped[int]
+    answers_max: Mapped[int]
+    lease_seconds: Mapped[int]
+    languages: Mapped[list[str]] = mapped_column(default=list)
+    content_classes: Mapped[list[str]] = mapped_column(default=list)
+    created_at: Mapped[datetime]
+    opened_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+
+def create_batch(
+    session: Session,
+    *,
+    project: Project,
+    definition: Definition,
+    name: str,
+    now: datetime,
+    answers_wanted: int = 3,
+    answers_max: int | None = None,
+    lease_seconds: int = 900,
+    languages: list[str] | None = None,
+) -> Batch:
+    """Make a draft batch; it asks for up to two answers more where workers disagree, unless told otherwise."""
+    batch = Batch(
+        project_id=project.id,
+        definition_id=definition.id,
+        name=name,
+        state=BatchState.DRAFT,
+        pause_reason="",
+        answers_wanted=answers_wanted,
+        answers_max=answers_max if answers_max is not None else answers_wanted + 2,
+        lease_seconds=lease_seconds,
+        languages=languages or [],
+        content_classes=list(definition.parsed().content_classes),
+        created_at=now,
+    )
+    session.add(batch)
+    session.flush()
+    return batch
+
+
+def get_batch(session: Session, batch_id: UUID) -> Batch:
+    """Fetch a batch. Raises UnknownBatch."""
+    batch = session.get(Batch, batch_id)
+    if batch is None:
+        raise UnknownBatch
+    return batch
+
+
+def lock_batch(session: Session, batch_id: UUID) -> Batch:
+    """Fetch a batch and hold it to the end of the transaction. Raises UnknownBatch."""
+    batch = session.scalar(
+        select(Batch).where(Batch.id == batch_id).with_for_update().execution_options(populate_existing=True)
+    )
+    if batch is None:
+        raise UnknownBatch
+    return batch
+
+
+def open_batch(session: Session, batch: Batch, now: datetime) -> None:
+    """Serve the batch. Call only for funded slots. Raises BatchClosed or BatchEmpty."""
+    if batch.state == BatchState.CLOSED:
+        raise BatchClosed
+    if session.scalar(select(Item.id).where(Item.batch_id == batch.id).limit(1)) is None:
+        raise BatchEmpty
+    batch.state = BatchState.OPEN
+    batch.pause_reason = ""
+    batch.opened_at = batch.opened_at or now
+    session.flush()
+
+
+def pause_batch(session: Session, batch: Batch, reason: str) -> None:
+    """Stop new offers; leases go on. Raises BatchClosed."""
+    if batch.state == BatchState.CLOSED:
+        raise BatchClosed
+    batch.state = BatchState.PAUSED
+    batch.pause_reason = reason
+    session.flush()
+
+
+def close_batch(session: Session, batch: Batch, now: datetime) -> None:
+    """End the batch: unserved slots are withdrawn, leased ones may still be finished."""
+    session.execute(
+        update(Slot)
+        .where(Slot.batch_id == batch.id, Slot.state.in_([SlotState.WAITING, SlotState.OPEN]))
+        .values(state=SlotState.WITHDRAWN)
+    )
+    batch.state = BatchState.CLOSED
+    batch.closed_at = batch.closed_at or now
+    session.flush()
+
+
+def batches_of(session: Session, project_id: UUID) -> list[Batch]:
+    """Give a project's batches, the newest first."""
+    return list(session.scalars(select(Batch).where(Batch.project_id == project_id).order_by(Batch.id.desc())))
+
+
+def open_batches(session: Session) -> list[Batch]:
+    """Give the batches that are being served, the earliest opened first."""
+    return list(
+        session.scalars(select(Batch).where(Batch.state == BatchState.OPEN).order_by(Batch.opened_at, Batch.id))
+    )
+
+
+def slot_counts(session: Session, batch_id: UUID) -> dict[str, int]:
+    """Count a batch's slots by state."""
+    rows = session.execute(select(Slot.state, func.count()).where(Slot.batch_id == batch_id).group_by(Slot.state))
+    return dict.fromkeys(SlotState, 0) | {state: count for state, count in rows}  # noqa: C416
+
+
+def item_count(session: Session, batch_id: UUID) -> int:
+    """Count a batch's items."""
+    return session.scalar(select(func.count()).where(Item.batch_id == batch_id)) or 0

@@ -1,0 +1,47 @@
+"""What time it is: the system's, or on demo and test instances the time that recorded work brings along.
+
+Functions never ask; the edge asks here once per request or job and passes `now` on. On a simulated instance a request
+may say its own time, and a row in the database gives the time to everything else while a recording is played.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from tasks.db import Base
+from tasks.errors import NotAllowed
+
+
+class ClockNotSimulated(NotAllowed):
+    """This instance runs on the system's clock; times are not taken from outside."""
+
+
+class Clock(Base):
+    """The one row that holds a simulated instance's time; none or NULL means the system's."""
+
+    __tablename__ = "clock"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime | None]
+
+
+def now(session: Session, *, simulated: bool, said: datetime | None = None) -> datetime:
+    """Give the moment for one request or job. Raises ClockNotSimulated if a time is said on a real clock."""
+    if not simulated:
+        if said is not None:
+            raise ClockNotSimulated
+        return datetime.now(UTC)
+    if said is not None:
+        return said.astimezone(UTC)
+    row = session.get(Clock, 1)
+    return row.at if row is not None and row.at is not None else datetime.now(UTC)
+
+
+def turn(session: Session, at: datetime | None, *, simulated: bool) -> None:
+    """Set a simulated instance's time, or give it back to the system with None."""
+    if not simulated:
+        raise ClockNotSimulated
+    session.execute(
+        insert(Clock).values(id=1, at=at).on_conflict_do_update(index_elements=["id"], set_={"at": at})
+    )

@@ -1,0 +1,131 @@
+"""An item is one unit of data; a slot is one wanted answer to it (item × copy).
+
+Slots are rows, so that a claim is one indexed statement. Their order is a stored random key: no sort by `random()`,
+no two workers walking the same way. A slot waits until its answer is funded; then it is open, leased, answered.
+"""
+
+import random
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from tasks.db import Base
+
+ORDER_KEYS = 2**31 - 1
+
+
+class SlotState(StrEnum):
+    """Where a slot stands."""
+
+    WAITING = "waiting"
+    OPEN = "open"
+    LEASED = "leased"
+    ANSWERED = "answered"
+    WITHDRAWN = "withdrawn"
+
+
+class Item(Base):
+    """One unit of data, under the requester's own key."""
+
+    __tablename__ = "item"
+    __table_args__ = (UniqueConstraint("batch_id", "key"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batch.id"))
+    key: Mapped[str]
+    line: Mapped[int]
+    data: Mapped[dict[str, Any]]
+    meta: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    gold: Mapped[dict[str, Any] | None]
+    broken_at: Mapped[datetime | None]
+
+
+class Slot(Base):
+    """One wanted answer."""
+
+    __tablename__ = "slot"
+    __table_args__ = (
+        UniqueConstraint("item_id", "copy"),
+        Index("ix_slot_open", "batch_id", "order_key", "id", postgresql_where=text("state = 'open'")),
+        Index("ix_slot_state", "batch_id", "state"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batch.id"))
+    copy: Mapped[int]
+    state: Mapped[str] = mapped_column(default=SlotState.WAITING)
+    order_key: Mapped[int]
+
+
+def add_items(session: Session, batch_id: UUID, rows: Iterable[dict[str, Any]], copies: int) -> int:
+    """Store items with their slots, waiting; rows hold key, line, data, meta, gold. Gives how many were new.
+
+    A key that the batch holds already is passed over, so that an import may run again.
+    """
+    values = [{"batch_id": batch_id, **row} for row in rows]
+    if not values:
+        return 0
+    ids = session.scalars(
+        upsert(Item).on_conflict_do_nothing(index_elements=["batch_id", "key"]).returning(Item.id), values
+    ).all()
+    if ids:
+        session.execute(
+            insert(Slot),
+            [
+                {
+                    "item_id": item_id,
+                    "batch_id": batch_id,
+                    "copy": copy,
+                    "state": SlotState.WAITING,
+                    "order_key": random.randrange(ORDER_KEYS),  # noqa: S311  an order, not a secret
+                }
+                for item_id in ids
+                for copy in range(1, copies + 1)
+            ],
+        )
+    return len(ids)
+
+
+def add_slot(session: Session, item: Item) -> Slot:
+    """Ask for one more answer to an item; the slot waits for its funding. The caller holds the item's lock."""
+    last = session.scalar(select(func.max(Slot.copy)).where(Slot.item_id == item.id)) or 0
+    slot = Slot(
+        item_id=item.id,
+        batch_id=item.batch_id,
+        copy=last + 1,
+        state=SlotState.WAITING,
+        order_key=random.randrange(ORDER_KEYS),  # noqa: S311
+    )
+    session.add(slot)
+    session.flush()
+    return slot
+
+
+def open_slots(session: Session, batch_id: UUID, count: int) -> int:
+    """Open up to so many waiting slots, the first copies first. Gives how many were opened."""
+    chosen = (
+        select(Slot.id)
+        .where(Slot.batch_id == batch_id, Slot.state == SlotState.WAITING)
+        .order_by(Slot.copy, Slot.id)
+        .limit(count)
+        .with_for_update(skip_locked=True)
+    )
+    opened = session.execute(update(Slot).where(Slot.id.in_(chosen)).values(state=SlotState.OPEN).returning(Slot.id))
+    return len(opened.all())
+
+
+def mark_broken(session: Session, item_id: int, now: datetime) -> None:
+    """Note that a worker could not use the item: nobody else is offered it until the requester has looked."""
+    session.execute(update(Item).where(Item.id == item_id, Item.broken_at.is_(None)).values(broken_at=now))
+    session.execute(
+        update(Slot)
+        .where(Slot.item_id == item_id, Slot.state.in_([SlotState.OPEN, SlotState.WAITING]))
+        .values(state=SlotState.WITHDRAWN)
+    )

@@ -1,0 +1,107 @@
+"""People: workers, requesters, organizers and operators. One person has one role.
+
+Where a worker works, and in which time zone, is declared by the worker and can be changed; nothing here is measured.
+Sign-in lives with the pages, money with the payments; this is who somebody is for the work.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from tasks.db import Base, new_id
+from tasks.errors import Invalid, NotFound
+
+
+class UnknownTimeZone(Invalid):
+    """This is no time zone that we know; write it as in 'Africa/Nairobi'."""
+
+
+class UnknownPerson(NotFound):
+    """There is nobody with this id."""
+
+
+class Role(StrEnum):
+    """What somebody is here for."""
+
+    REQUESTER = "requester"
+    WORKER = "worker"
+    ORGANIZER = "organizer"
+    OPERATOR = "operator"
+
+
+class Person(Base):
+    """Somebody with a role."""
+
+    __tablename__ = "person"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    role: Mapped[str]
+    name: Mapped[str]
+    organisation: Mapped[str] = mapped_column(default="")
+    place: Mapped[str | None]
+    area: Mapped[str | None]
+    time_zone: Mapped[str] = mapped_column(default="UTC")
+    languages: Mapped[list[str]] = mapped_column(default=list)
+    consents: Mapped[list[str]] = mapped_column(default=list)
+    created_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+
+    @property
+    def pseudonym(self) -> str:
+        """The short name under which organizers and requesters see a worker."""
+        return "w-" + self.id.hex[-6:]
+
+
+def add_person(
+    session: Session,
+    *,
+    role: Role,
+    name: str,
+    now: datetime,
+    organisation: str = "",
+    place: str | None = None,
+    area: str | None = None,
+    time_zone: str = "UTC",
+    languages: list[str] | None = None,
+) -> Person:
+    """Add somebody. Raises UnknownTimeZone."""
+    check_time_zone(time_zone)
+    person = Person(
+        role=role,
+        name=name,
+        organisation=organisation,
+        place=place,
+        area=area,
+        time_zone=time_zone,
+        languages=languages or [],
+        consents=[],
+        created_at=now,
+    )
+    session.add(person)
+    session.flush()
+    return person
+
+
+def get_person(session: Session, person_id: UUID) -> Person:
+    """Fetch somebody. Raises UnknownPerson."""
+    person = session.get(Person, person_id)
+    if person is None:
+        raise UnknownPerson
+    return person
+
+
+def people_with_role(session: Session, role: Role) -> list[Person]:
+    """Give everybody of a role, the earliest first."""
+    return list(session.scalars(select(Person).where(Person.role == role).order_by(Person.created_at, Person.id)))
+
+
+def check_time_zone(name: str) -> None:
+    """Refuse a time zone that the system does not know."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise UnknownTimeZone(details=name) from None
