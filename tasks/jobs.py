@@ -1,0 +1,64 @@
+"""Thin jobs of the work side: each opens one transaction, asks the clock, calls one function.
+
+The sweeps at the end find in the database whatever a lost message left undone.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import lru_cache
+from uuid import UUID
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from tasks import assignments, clock, intake, progress
+from tasks.db import engine_for, transaction
+from tasks.queue import enqueue, job
+from tasks.settings import TaskSettings
+
+
+@lru_cache(maxsize=1)
+def settings() -> TaskSettings:
+    """Read the settings once per process."""
+    return TaskSettings.from_env()
+
+
+def job_engine() -> Engine:
+    """Give this process's engine."""
+    return engine_for(settings().database_url, settings().database_pool)
+
+
+@contextmanager
+def job_transaction() -> Iterator[tuple[Session, datetime]]:
+    """Run one job as one transaction with its time."""
+    with transaction(job_engine()) as session:
+        yield session, clock.now(session, simulated=settings().simulated)
+
+
+@job("tasks.import_upload", queue="intake")
+def import_upload(upload_id: str) -> None:
+    """Import an uploaded file, saying how far it is."""
+    subject = UUID(upload_id)
+
+    def report(done: int, total: int) -> None:
+        with job_transaction() as (beside, at):
+            progress.report(beside, subject, done, total, at)
+
+    with job_transaction() as (session, now):
+        intake.import_upload(session, subject, now, report)
+
+
+@job("tasks.expire_leases")
+def expire_leases() -> None:
+    """End the leases that have run out."""
+    with job_transaction() as (session, now):
+        assignments.expire(session, now)
+
+
+@job("tasks.sweep_uploads", queue="intake")
+def sweep_uploads() -> None:
+    """Send the imports again whose message was lost."""
+    with job_transaction() as (session, _):
+        for upload_id in intake.waiting_uploads(session):
+            enqueue(session, "tasks.import_upload", str(upload_id))
