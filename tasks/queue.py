@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
+from celery.signals import worker_ready
 from sqlalchemy.orm import Session
 
 from tasks.db import after_commit
@@ -40,6 +41,16 @@ celery.conf.update(
 def configure(settings: TaskSettings) -> None:
     """Point the queue at its broker."""
     celery.conf.broker_url = settings.broker_url
+
+
+def when_ready(action: Callable[[], None]) -> None:
+    """Do something once this process, as a worker, takes jobs."""
+    worker_ready.connect(lambda **_: action(), weak=False)
+
+
+def workers_alive(seconds: float = 2.0) -> list[str]:
+    """Name the workers that answer."""
+    return sorted(name for answer in celery.control.ping(timeout=seconds) for name in answer)
 
 
 def job(name: str, *, queue: str = "work") -> Callable[[Callable[..., None]], Callable[..., None]]:

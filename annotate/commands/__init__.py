@@ -1,0 +1,1 @@
+"""The commands of `fairlabel`, a module each; `annotate.cli` loads only the one that is called."""

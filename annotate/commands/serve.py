@@ -1,0 +1,60 @@
+"""The single programs of an instance, for production: each reads its settings from the environment.
+
+Where DATABASE_URL or BROKER_URL is not set, they mean the embedded servers of `fairlabel up` in the state
+directory.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from annotate.stack.home import find_home, instance_environment
+
+
+def web_arguments(host: str, port: int) -> list[str]:
+    """Give the web server's command line. No access log: addresses of people are not kept."""
+    return [
+        *(sys.executable, "-m", "uvicorn", "annotate.app:create_app", "--factory"),
+        *("--host", host, "--port", str(port), "--no-access-log", "--no-server-header"),
+        *("--timeout-graceful-shutdown", "2"),
+    ]
+
+
+@click.command(short_help="Serve the pages and the API.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), envvar="PORT")
+@click.option(
+    "--processes", default=1, show_default=True, type=click.IntRange(1, 64), help="Server processes."
+)
+def serve(host: str, port: int, processes: int) -> None:
+    """Serve the pages and the API."""
+    arguments = [*web_arguments(host, port), "--workers", str(processes)]
+    os.execve(sys.executable, arguments, instance_environment())  # noqa: S606
+
+
+@click.command(short_help="Do the jobs of the queue.")
+@click.option(
+    "--concurrency", default=4, show_default=True, type=click.IntRange(1, 64), help="Jobs at a time."
+)
+@click.option("--queues", default="work,money,intake", show_default=True, help="Queues to take jobs from.")
+@click.option(
+    "--beat/--no-beat", default=True, show_default=True, help="Also start the sweeps; one worker does."
+)
+@click.option("--ready-file", type=click.Path(path_type=Path), hidden=True)
+def worker(concurrency: int, queues: str, *, beat: bool, ready_file: Path | None) -> None:
+    """Do the jobs of the queue, and start the sweeps that find lost ones."""
+    os.environ.update(instance_environment())
+    from annotate.worker import run
+
+    run(concurrency=concurrency, queues=queues, state=find_home().root, beat=beat, ready_file=ready_file)
+
+
+@click.command(short_help="Bring the database to the newest shape.")
+def migrate() -> None:
+    """Bring the database to the newest shape, as one transaction."""
+    from annotate.migrate import upgrade
+
+    upgrade(instance_environment()["DATABASE_URL"])
+    click.echo("The database has the newest shape.")
