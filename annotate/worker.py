@@ -1,8 +1,7 @@
 """The worker process: runs the jobs of every module, and the clock (beat) that starts the sweeps.
 
-A module with jobs may offer `SCHEDULE`, which maps a job's name to the seconds between two runs. A run that
-nobody took before the next one is due is dropped, so that a stopped worker does not come back to a heap of
-them.
+Every kind of job has a sweep in `SCHEDULE`, so that a lost message costs time and nothing else. A run that
+nobody took before the next one is due is dropped: a stopped worker does not come back to a heap of them.
 """
 
 import importlib
@@ -19,23 +18,28 @@ JOB_MODULES = ("tasks.jobs", "payments.jobs", "annotate.jobs")
 QUEUES = ("work", "money", "intake")
 
 
-def load_jobs() -> dict[str, float]:
-    """Import the modules with jobs; give each scheduled job's period in seconds."""
-    schedule: dict[str, float] = {}
+SCHEDULE = {
+    "tasks.expire_leases": 30,
+    "tasks.sweep_uploads": 60,
+}
+"""Sweeps and their periods in seconds."""
+
+
+def load_jobs() -> None:
+    """Import the modules that register jobs."""
     for name in JOB_MODULES:
         if importlib.util.find_spec(name) is not None:
-            schedule.update(getattr(importlib.import_module(name), "SCHEDULE", {}))
-    return schedule
+            importlib.import_module(name)
 
 
 def run(*, concurrency: int, queues: str, state: Path, beat: bool, ready_file: Path | None = None) -> None:
     """Work until told to stop."""
     settings = TaskSettings.from_env()
     configure(settings)
-    schedule = load_jobs()
+    load_jobs()
     celery.conf.beat_schedule = {
         name: {"task": name, "schedule": seconds, "options": {"expires": seconds}}
-        for name, seconds in schedule.items()
+        for name, seconds in SCHEDULE.items()
     }
     if ready_file is not None:
         when_ready(lambda: _tell(ready_file))

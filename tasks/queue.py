@@ -31,7 +31,11 @@ celery.conf.update(
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
     broker_connection_timeout=4,
-    broker_transport_options={"visibility_timeout": 1800, "unacked_restore_interval": 10, "unacked_restore_throttle": 1},
+    broker_transport_options={
+        "visibility_timeout": 1800,
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 1,
+    },
     task_publish_retry=False,
     task_default_queue="work",
     timezone="UTC",
@@ -46,6 +50,13 @@ def configure(settings: TaskSettings) -> None:
 def when_ready(action: Callable[[], None]) -> None:
     """Do something once this process, as a worker, takes jobs."""
     worker_ready.connect(lambda **_: action(), weak=False)
+
+
+def broker_answers() -> str:
+    """Connect to the broker once; give its address without its password. Raises the driver's error."""
+    with celery.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=4)
+        return str(connection.as_uri())
 
 
 def workers_alive(seconds: float = 2.0) -> list[str]:

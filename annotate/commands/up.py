@@ -135,6 +135,15 @@ def fill_demo(supervisor: Supervisor, env: dict[str, str]) -> None:
 
 def check_port(host: str, port: int) -> None:
     """Stop with exit code 2 if the port cannot be listened on."""
+    trouble = port_trouble(host, port)
+    if trouble:
+        choice = f"`fairlabel up --port {port + 1}` or `PORT={port + 1} make run`"
+        click.echo(f"{trouble}. Choose another: {choice}.", err=True)
+        sys.exit(2)
+
+
+def port_trouble(host: str, port: int) -> str | None:
+    """Say why a port cannot be listened on, None if it can."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -142,11 +151,9 @@ def check_port(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as problem:
         if problem.errno == errno.EADDRINUSE:
-            reason = f"Port {port} is taken"
-        else:
-            reason = f"Port {port} of {host} cannot be used ({problem.strerror})"
-        click.echo(f"{reason}. Choose another: `fairlabel up --port 8001` or `PORT=8001 make run`.", err=True)
-        sys.exit(2)
+            return f"Port {port} is taken"
+        return f"Port {port} of {host} cannot be used ({problem.strerror})"
+    return None
 
 
 def healthy(host: str, port: int) -> bool:

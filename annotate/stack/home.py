@@ -71,7 +71,7 @@ class Home:
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(48) + "\n")
+                file.write(secrets.token_hex(32) + "\n")
         key = path.read_text().strip()
         if len(key) < 32:
             raise StackError(
