@@ -6,7 +6,6 @@ refused only if the item was never served to that worker or if it does not fit t
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -66,7 +65,13 @@ class Stored:
 
 
 def submit(
-    session: Session, *, assignment_id: UUID, worker_id: UUID, submission_id: UUID, value: dict[str, Any], now: datetime
+    session: Session,
+    *,
+    assignment_id: UUID,
+    worker_id: UUID,
+    submission_id: UUID,
+    value: dict[str, Any],
+    now: datetime,
 ) -> Stored:
     """Store an answer once. Raises UnknownAssignment, WrongAnswer with all problems, or SubmissionReused."""
     assignment = own(session, assignment_id, worker_id)
@@ -88,7 +93,11 @@ def submit(
 
 def answers_to(session: Session, item_id: int) -> list[Answer]:
     """Give the current answers to an item, in the order of their coming."""
-    return list(session.scalars(select(Answer).where(Answer.item_id == item_id, Answer.is_current).order_by(Answer.id)))
+    return list(
+        session.scalars(
+            select(Answer).where(Answer.item_id == item_id, Answer.is_current).order_by(Answer.id)
+        )
+    )
 
 
 def current_answer(session: Session, assignment_id: UUID) -> Answer | None:
@@ -96,30 +105,11 @@ def current_answer(session: Session, assignment_id: UUID) -> Answer | None:
     return session.scalar(select(Answer).where(Answer.assignment_id == assignment_id, Answer.is_current))
 
 
-@lru_cache(maxsize=256)
-def _validator(definition_id: UUID, document: "HashedDocument") -> AnswerValidator:  # noqa: ARG001
-    return AnswerValidator(document.definition.parsed())
-
-
-class HashedDocument:
-    """A definition as a cache key: versions never change, so the id says it all."""
-
-    def __init__(self, definition: Definition) -> None:
-        """Keep the definition."""
-        self.definition = definition
-
-    def __hash__(self) -> int:
-        return hash(self.definition.id)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, HashedDocument) and other.definition.id == self.definition.id
-
-
 def _check_value(session: Session, assignment: Assignment, value: dict[str, Any]) -> None:
     definition_id = session.scalar(select(Batch.definition_id).where(Batch.id == assignment.batch_id))
     definition = session.get_one(Definition, definition_id)
     data = session.scalar(select(Item.data).where(Item.id == assignment.item_id)) or {}
-    problems = _validator(definition.id, HashedDocument(definition)).problems(value, data)
+    problems = AnswerValidator(definition.parsed()).problems(value, data)
     if problems:
         raise WrongAnswer(
             problems=[{"pointer": one.pointer, "message": one.message, "hint": one.hint} for one in problems]

@@ -112,6 +112,43 @@ def claim(session: Session, batch: Batch, worker_id: UUID, now: datetime, count:
     return held
 
 
+def claim_item(
+    session: Session, batch: Batch, item_key: str, worker_id: UUID, now: datetime
+) -> Assignment | None:
+    """Give the worker a slot of one named item, for recorded work that is played again; None if none is open."""
+    session.execute(select(func.pg_advisory_xact_lock(worker_id.int & (2**63 - 1))))
+    item_id = session.scalar(select(Item.id).where(Item.batch_id == batch.id, Item.key == item_key))
+    known = session.scalar(
+        select(Assignment).where(Assignment.item_id == item_id, Assignment.worker_id == worker_id)
+    )
+    if known is not None or item_id is None or batch.state != BatchState.OPEN:
+        return known
+    slot = session.scalar(
+        select(Slot)
+        .where(Slot.item_id == item_id, Slot.state == SlotState.OPEN)
+        .order_by(Slot.copy)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    if slot is None:
+        return None
+    slot.state = SlotState.LEASED
+    assignment = Assignment(
+        slot_id=slot.id,
+        item_id=slot.item_id,
+        batch_id=batch.id,
+        worker_id=worker_id,
+        state=AssignmentState.LEASED,
+        surplus=False,
+        reason="",
+        claimed_at=now,
+        lease_until=now + timedelta(seconds=batch.lease_seconds),
+    )
+    session.add(assignment)
+    session.flush()
+    return assignment
+
+
 def held_by(session: Session, batch_id: UUID, worker_id: UUID, now: datetime) -> list[Assignment]:
     """Give what the worker holds of a batch under a running lease, the oldest first."""
     query = (
@@ -231,9 +268,13 @@ def _claim_one(session: Session, batch: Batch, worker_id: UUID, now: datetime) -
     return None
 
 
-def _end(session: Session, assignment: Assignment, state: AssignmentState, reason: str, now: datetime) -> None:
+def _end(
+    session: Session, assignment: Assignment, state: AssignmentState, reason: str, now: datetime
+) -> None:
     if assignment.state == AssignmentState.LEASED:
-        closed = select(Batch.id).where(Batch.id == assignment.batch_id, Batch.state == BatchState.CLOSED).exists()
+        closed = (
+            select(Batch.id).where(Batch.id == assignment.batch_id, Batch.state == BatchState.CLOSED).exists()
+        )
         still_wanted = SlotState.WITHDRAWN if session.scalar(select(closed)) else SlotState.OPEN
         session.execute(
             update(Slot)

@@ -152,19 +152,25 @@ def close_batch(session: Session, batch: Batch, now: datetime) -> None:
 
 def batches_of(session: Session, project_id: UUID) -> list[Batch]:
     """Give a project's batches, the newest first."""
-    return list(session.scalars(select(Batch).where(Batch.project_id == project_id).order_by(Batch.id.desc())))
+    return list(
+        session.scalars(select(Batch).where(Batch.project_id == project_id).order_by(Batch.id.desc()))
+    )
 
 
 def open_batches(session: Session) -> list[Batch]:
     """Give the batches that are being served, the earliest opened first."""
     return list(
-        session.scalars(select(Batch).where(Batch.state == BatchState.OPEN).order_by(Batch.opened_at, Batch.id))
+        session.scalars(
+            select(Batch).where(Batch.state == BatchState.OPEN).order_by(Batch.opened_at, Batch.id)
+        )
     )
 
 
 def slot_counts(session: Session, batch_id: UUID) -> dict[str, int]:
     """Count a batch's slots by state."""
-    rows = session.execute(select(Slot.state, func.count()).where(Slot.batch_id == batch_id).group_by(Slot.state))
+    rows = session.execute(
+        select(Slot.state, func.count()).where(Slot.batch_id == batch_id).group_by(Slot.state)
+    )
     return dict.fromkeys(SlotState, 0) | {state: count for state, count in rows}  # noqa: C416
 
 

@@ -5,6 +5,7 @@ nothing. Disagreement is kept: the distribution stands beside the winner, and wh
 answers is contested, never forced. Nothing here has anything to do with what workers are owed.
 """
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,17 +14,21 @@ from itertools import combinations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, func, select
+from sqlalchemy import BigInteger, ForeignKey, Index, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from schemas.answers import comparable
 from schemas.definition import TaskDefinition
 from schemas.fields import Field
+from tasks import agreement
 from tasks.answers import Answer, answers_to
 from tasks.batches import Batch, BatchState
 from tasks.db import Base
 from tasks.items import Item, Slot, SlotState, add_slot
 from tasks.projects import Definition
+
+LABEL_KINDS = ("choice", "rating")
+"""Kinds of field whose answer is one label of a closed list."""
 
 
 class ConsensusState(StrEnum):
@@ -35,7 +40,11 @@ class ConsensusState(StrEnum):
 
 
 class Consensus(Base):
-    """The outcome for one item; `fields` holds winner, distribution and agreement by field name."""
+    """The outcome for one item.
+
+    `fields` holds winner, distribution and agreement by field name, from the item's own answers; `weighed` holds
+    winner and confidence from all of the batch's answers together, in which who answers reliably weighs more.
+    """
 
     __tablename__ = "consensus"
     __table_args__ = (Index("ix_consensus_batch_state", "batch_id", "state"),)
@@ -46,6 +55,8 @@ class Consensus(Base):
     answers: Mapped[int]
     fields: Mapped[dict[str, Any]]
     computed_at: Mapped[datetime]
+    weighed: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    weighed_at: Mapped[datetime | None]
 
 
 def check_item(session: Session, item_id: int, now: datetime) -> Consensus | None:
@@ -58,7 +69,7 @@ def check_item(session: Session, item_id: int, now: datetime) -> Consensus | Non
     answers = answers_to(session, item_id)
     fields = {field.name: _field_outcome(field, answers) for field in definition.fields}
     state = _state(batch, len(answers), definition, fields)
-    consensus = session.get(Consensus, item_id) or Consensus(item_id=item_id, batch_id=batch.id)
+    consensus = session.get(Consensus, item_id) or Consensus(item_id=item_id, batch_id=batch.id, weighed={})
     consensus.state, consensus.answers, consensus.fields = state, len(answers), fields
     consensus.computed_at = now
     session.add(consensus)
@@ -76,10 +87,58 @@ def unchecked_items(session: Session, limit: int = 1000) -> list[int]:
         .outerjoin(Consensus, Consensus.item_id == Answer.item_id)
         .where(Answer.is_current)
         .group_by(Answer.item_id, Consensus.item_id, Consensus.answers, Consensus.computed_at)
-        .having((Consensus.item_id.is_(None)) | (func.count() != Consensus.answers) | (latest > Consensus.computed_at))
+        .having(
+            (Consensus.item_id.is_(None))
+            | (func.count() != Consensus.answers)
+            | (latest > Consensus.computed_at)
+        )
         .limit(limit)
     )
     return list(session.scalars(query))
+
+
+def refit(session: Session, batch: Batch, now: datetime) -> int:
+    """Weigh all answers of a batch together for its fields with one label each; does nothing if none are new.
+
+    Gives how many items were weighed.
+    """
+    newest = session.scalar(select(func.max(Answer.submitted_at)).where(Answer.batch_id == batch.id))
+    weighed_at = session.scalar(select(func.max(Consensus.weighed_at)).where(Consensus.batch_id == batch.id))
+    if newest is None or (weighed_at is not None and weighed_at >= newest):
+        return 0
+    definition = session.get_one(Definition, batch.definition_id).parsed()
+    found: dict[int, dict[str, Any]] = {}
+    for field in definition.fields:
+        if field.kind in LABEL_KINDS:
+            outcome = agreement.mix(field_answers(session, batch.id, field))
+            for item, label, confidence in zip(
+                outcome.items, outcome.labels, outcome.confidence, strict=True
+            ):
+                value = None if label is None else json.loads(label)
+                found.setdefault(int(item), {})[field.name] = {
+                    "winner": value,
+                    "confidence": round(float(confidence), 6),
+                }
+    known = session.scalars(select(Consensus.item_id).where(Consensus.batch_id == batch.id)).all()
+    rows = [
+        {"item_id": item_id, "weighed": found[item_id], "weighed_at": now}
+        for item_id in known
+        if item_id in found
+    ]
+    if rows:
+        session.execute(update(Consensus), rows)
+    return len(rows)
+
+
+def field_answers(session: Session, batch_id: UUID, field: Field) -> agreement.Answers:
+    """Give a field's answers for measures of agreement, over the field's own labels where these are a closed list."""
+    classes = (
+        [comparable(field.kind, option.value) for option in field.options]
+        if field.kind in LABEL_KINDS
+        else None
+    )
+    rows = [(str(item_id), worker, label) for item_id, worker, label in label_rows(session, batch_id, field)]
+    return agreement.Answers.of(rows, classes)
 
 
 def state_counts(session: Session, batch_id: UUID) -> dict[str, int]:
@@ -141,7 +200,9 @@ def _field_outcome(field: Field, answers: Sequence[Answer]) -> dict[str, Any]:
     alike = sum(one == other for one, other in combinations(labels, 2))
     return {
         "winner": winner,
-        "distribution": [{"value": values[labels.index(label)], "answers": n} for label, n in counts.most_common()],
+        "distribution": [
+            {"value": values[labels.index(label)], "answers": n} for label, n in counts.most_common()
+        ],
         "agreement": {"alike": alike, "pairs": pairs},
     }
 

@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from schemas.uploads import FILE_BYTES_MAX, BadRow, FileProblem, Row, rows
 from sqlalchemy import BigInteger, ForeignKey, Identity, delete, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from schemas.uploads import FILE_BYTES_MAX, BadRow, FileProblem, Row, rows
 from tasks.batches import Batch, BatchNotDraft, BatchState
 from tasks.db import Base, new_id
 from tasks.errors import Invalid, NotFound
@@ -93,7 +93,9 @@ class UploadProblem(Base):
     hint: Mapped[str]
 
 
-def receive(session: Session, batch: Batch, file_name: str, content: Iterable[bytes], now: datetime) -> Upload:
+def receive(
+    session: Session, batch: Batch, file_name: str, content: Iterable[bytes], now: datetime
+) -> Upload:
     """Keep a file, piece by piece, and ask for its import.
 
     Raises BatchNotDraft, UnknownFileKind, or FileTooLarge as soon as the limit is passed.
@@ -128,7 +130,9 @@ def receive(session: Session, batch: Batch, file_name: str, content: Iterable[by
     return upload
 
 
-def import_upload(session: Session, upload_id: UUID, now: datetime, report: Callable[[int, int], None]) -> None:
+def import_upload(
+    session: Session, upload_id: UUID, now: datetime, report: Callable[[int, int], None]
+) -> None:
     """Turn a received file into items; a file that cannot be read at all fails with place and remedy."""
     upload = session.scalar(
         select(Upload)
@@ -143,7 +147,14 @@ def import_upload(session: Session, upload_id: UUID, now: datetime, report: Call
     stream = _Pieces(session, upload.id)
     try:
         with session.begin_nested():
-            _import_rows(session, upload, batch, rows(io.BufferedReader(stream), upload.kind, definition), stream, report)
+            _import_rows(
+                session,
+                upload,
+                batch,
+                rows(io.BufferedReader(stream), upload.kind, definition),
+                stream,
+                report,
+            )
             upload.state = UploadState.IMPORTED
     except FileProblem as problem:
         upload.state = UploadState.FAILED
@@ -161,7 +172,12 @@ def uploads_of(session: Session, batch_id: UUID) -> list[Upload]:
 
 def problems_of(session: Session, upload_id: UUID, limit: int = PROBLEMS_KEPT) -> list[UploadProblem]:
     """Give an upload's bad rows in the file's order."""
-    query = select(UploadProblem).where(UploadProblem.upload_id == upload_id).order_by(UploadProblem.id).limit(limit)
+    query = (
+        select(UploadProblem)
+        .where(UploadProblem.upload_id == upload_id)
+        .order_by(UploadProblem.id)
+        .limit(limit)
+    )
     return list(session.scalars(query))
 
 
@@ -214,7 +230,11 @@ def _import_rows(
                 }
             )
         else:
-            key = row.key if row.key is not None else str(first + len(good) + upload.rows_good + upload.rows_known)
+            key = (
+                row.key
+                if row.key is not None
+                else str(first + len(good) + upload.rows_good + upload.rows_known)
+            )
             good.append({"key": key, "line": row.line, "data": row.data, "meta": row.meta, "gold": row.gold})
         if len(good) + len(bad) >= ROWS_AT_ONCE:
             store()

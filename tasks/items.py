@@ -11,7 +11,18 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, func, insert, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Identity,
+    Index,
+    UniqueConstraint,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -117,7 +128,9 @@ def open_slots(session: Session, batch_id: UUID, count: int) -> int:
         .limit(count)
         .with_for_update(skip_locked=True)
     )
-    opened = session.execute(update(Slot).where(Slot.id.in_(chosen)).values(state=SlotState.OPEN).returning(Slot.id))
+    opened = session.execute(
+        update(Slot).where(Slot.id.in_(chosen)).values(state=SlotState.OPEN).returning(Slot.id)
+    )
     return len(opened.all())
 
 

@@ -96,7 +96,9 @@ def get_person(session: Session, person_id: UUID) -> Person:
 
 def people_with_role(session: Session, role: Role) -> list[Person]:
     """Give everybody of a role, the earliest first."""
-    return list(session.scalars(select(Person).where(Person.role == role).order_by(Person.created_at, Person.id)))
+    return list(
+        session.scalars(select(Person).where(Person.role == role).order_by(Person.created_at, Person.id))
+    )
 
 
 def check_time_zone(name: str) -> None:

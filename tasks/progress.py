@@ -27,7 +27,9 @@ def report(session: Session, subject: UUID, done: int, total: int, now: datetime
     """Say how far a piece of work is."""
     values = {"done": done, "total": total, "updated_at": now}
     session.execute(
-        insert(Progress).values(subject=subject, **values).on_conflict_do_update(index_elements=["subject"], set_=values)
+        insert(Progress)
+        .values(subject=subject, **values)
+        .on_conflict_do_update(index_elements=["subject"], set_=values)
     )
 
 

@@ -91,14 +91,19 @@ def add_definition(session: Session, project: Project, document: dict[str, Any],
 def latest_definition(session: Session, project_id: UUID) -> Definition | None:
     """Give the newest version."""
     return session.scalar(
-        select(Definition).where(Definition.project_id == project_id).order_by(Definition.number.desc()).limit(1)
+        select(Definition)
+        .where(Definition.project_id == project_id)
+        .order_by(Definition.number.desc())
+        .limit(1)
     )
 
 
 def projects_of(session: Session, requester_id: UUID) -> list[Project]:
     """Give a requester's projects, the newest first."""
     return list(
-        session.scalars(select(Project).where(Project.requester_id == requester_id).order_by(Project.id.desc()))
+        session.scalars(
+            select(Project).where(Project.requester_id == requester_id).order_by(Project.id.desc())
+        )
     )
 
 

@@ -1,0 +1,110 @@
+"""The web application: routes, the transaction of a request, security headers, errors.
+
+Every answer carries a strict Content-Security-Policy: our own scripts, our own styles (one inlined sheet, allowed by
+its hash), nothing from elsewhere.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Response, get
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.static_files import create_static_files_router
+from litestar.types import Message, Scope
+from sqlalchemy import text
+
+from annotate import problems, rendering
+from annotate.account import Account, AccountApi
+from annotate.settings import WebSettings
+from annotate.visit import provide_form, provide_session, provide_visit
+from tasks import queue
+from tasks.db import engine_for
+from tasks.errors import FairlabelError
+from tasks.settings import TaskSettings
+
+BODY_BYTES_MAX = 2 << 20
+STATIC = Path(__file__).parent / "static"
+
+
+@get("/health", sync_to_thread=True, include_in_schema=False)
+def health(state: State) -> Response[dict[str, str]]:
+    """Answer as soon as the database does."""
+    with engine_for(state.tasks.database_url, state.tasks.database_pool).connect() as connection:
+        connection.execute(text("SELECT 1"))
+    return Response({"status": "ok"})
+
+
+def create_app(tasks: TaskSettings | None = None, web: WebSettings | None = None) -> Litestar:
+    """Make the application. Raises UnsafeSetting on settings that are missing or not safe."""
+    tasks = tasks or TaskSettings.from_env()
+    web = web or WebSettings.from_env()
+    queue.configure(tasks)
+    return Litestar(
+        route_handlers=[health, static_files(), *controllers()],
+        dependencies={
+            "session": Provide(provide_session),
+            "form": Provide(provide_form),
+            "visit": Provide(provide_visit, sync_to_thread=True),
+        },
+        exception_handlers={
+            FairlabelError: problems.known,
+            HTTPException: problems.http,
+            Exception: problems.unexpected,
+        },
+        before_send=[SecurityHeaders(web)],
+        state=State({"tasks": tasks, "web": web}),
+        request_max_body_size=BODY_BYTES_MAX,
+        openapi_config=OpenAPIConfig(
+            title="Fairlabel",
+            version="1",
+            path="/api/v1/openapi",
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        ),
+        logging_config=None,
+        debug=False,
+    )
+
+
+def static_files() -> Any:
+    """Serve the built front end."""
+    return create_static_files_router(path="/static", directories=[STATIC], include_in_schema=False)
+
+
+def controllers() -> list[Any]:
+    """Give all pages and API routes."""
+    return [Account, AccountApi]
+
+
+class SecurityHeaders:
+    """Adds the headers that keep a page to itself."""
+
+    def __init__(self, web: WebSettings) -> None:
+        """Take how the instance is reached and from where its media come."""
+        policy = rendering.assets.policy(web.media_origins)
+        self.headers = [
+            (b"content-security-policy", policy.encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"same-origin"),
+            (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+            (b"cross-origin-opener-policy", b"same-origin"),
+        ]
+        if web.secure:
+            self.headers.append((b"strict-transport-security", b"max-age=63072000"))
+
+    async def __call__(self, message: Message, scope: Scope) -> None:
+        """Add the headers to the start of an answer; pages of people are not to be kept by caches."""
+        if message["type"] != "http.response.start":
+            return
+        headers = list(message.get("headers", []))
+        names = {name for name, _ in headers}
+        headers += [pair for pair in self.headers if pair[0] not in names]
+        if b"cache-control" not in names:
+            hashed = scope["path"].startswith("/static/dist/assets/")
+            headers.append(
+                (b"cache-control", b"public, max-age=31536000, immutable" if hashed else b"no-store")
+            )
+        message["headers"] = headers

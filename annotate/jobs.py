@@ -1,0 +1,41 @@
+"""Jobs that join work and money, which know nothing of each other: here they are called one after the other."""
+
+from uuid import UUID
+
+from payments import funding
+from tasks import consensus
+from tasks.batches import get_batch, open_batches
+from tasks.jobs import job_transaction
+from tasks.queue import enqueue, job
+
+
+@job("tasks.check_item")
+def check_item(item_id: int) -> None:
+    """Look at one item's answers; if one more is asked for, open its slot as far as the money goes."""
+    with job_transaction() as (session, now):
+        outcome = consensus.check_item(session, item_id, now)
+        if outcome is not None and outcome.state == consensus.ConsensusState.COLLECTING:
+            funding.open_waiting(session, get_batch(session, outcome.batch_id), now)
+
+
+@job("annotate.sweep_items")
+def sweep_items() -> None:
+    """Send the look at an item again where its message was lost."""
+    with job_transaction() as (session, _):
+        for item_id in consensus.unchecked_items(session):
+            enqueue(session, "tasks.check_item", item_id)
+
+
+@job("annotate.refit_batches")
+def refit_batches() -> None:
+    """Weigh all answers of each open batch together again where new ones have come."""
+    with job_transaction() as (session, _):
+        for batch in open_batches(session):
+            enqueue(session, "annotate.refit_batch", str(batch.id))
+
+
+@job("annotate.refit_batch")
+def refit_batch(batch_id: str) -> None:
+    """Weigh all answers of one batch together."""
+    with job_transaction() as (session, now):
+        consensus.refit(session, get_batch(session, UUID(batch_id)), now)

@@ -1,0 +1,327 @@
+"""The workspace: the next items, answers, skips, and signs of work.
+
+One request stores the answer, its time and its earning together. The earning stands under a savepoint: a fault in the
+books can never refuse an answer, and a sweep makes up for it. Identity and time are the server's.
+"""
+
+import logging
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import msgspec
+from litestar import Controller, Response, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.response import Redirect
+from sqlalchemy.orm import Session
+
+from annotate import access, meter, offers, rendering, widgets
+from annotate.auth import Viewer
+from annotate.visit import Visit
+from payments import earnings, worktime
+from tasks import answers, assignments
+from tasks.assignments import Assignment
+from tasks.batches import Batch, slot_counts
+from tasks.errors import Conflict, Invalid, NotAllowed
+from tasks.people import get_person
+from tasks.projects import Definition, Project
+
+PROOF_EVERY_SECONDS = 30
+PREFETCH_MAX = 5
+
+log = logging.getLogger(__name__)
+
+
+class OnlyInSimulation(NotAllowed):
+    """Named items are handed out only where recorded work is played again."""
+
+
+class AnswerSent(msgspec.Struct, forbid_unknown_fields=True):
+    """An answer under the client's own id: the same id again is the same answer."""
+
+    submission_id: UUID
+    answer: dict[str, Any]
+    version: int = 1
+
+
+class SkipSent(msgspec.Struct, forbid_unknown_fields=True):
+    """A skip and why."""
+
+    reason: str
+    outcome: Literal["others"] = "others"
+
+
+class ProofSent(msgspec.Struct, forbid_unknown_fields=True):
+    """A sign of work: one boolean, or a change of what is seen. Nothing else is taken."""
+
+    assignment_id: UUID
+    kind: Literal["proof", "hidden", "visible", "pause", "resume"] = "proof"
+    active: bool = True
+    sequence: int = 0
+
+
+class Labeling(Controller):
+    """The workspace as a page; every action is also a plain form."""
+
+    path = "/work/{batch_id:uuid}"
+    include_in_schema = False
+
+    @get("/", sync_to_thread=True)
+    def workspace(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> Response[Any]:
+        """Show the next item, ready to be answered."""
+        viewer = visit.worker()
+        batch = access.work_for(visit.session, viewer, batch_id)
+        found, why = next_assignments(visit, viewer, batch, 1)
+        if found:
+            start_clock(visit, found[0])
+        return visit.page("work/workspace.html", **workspace_context(visit, viewer, batch, found, why))
+
+    @post("/answers", sync_to_thread=True)
+    def answer(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> Response[Any]:
+        """Take an answer from the plain form and go on."""
+        viewer = visit.worker()
+        batch = access.work_for(visit.session, viewer, batch_id)
+        assignment_id = as_uuid(visit.text("assignment_id", 40))
+        fields = visit.session.get_one(Definition, batch.definition_id).parsed().fields
+        value = widgets.answer_from_form(fields, visit.form)
+        submit(visit, viewer, assignment_id, as_uuid(visit.text("submission_id", 40)), value)
+        return Redirect(f"/work/{batch_id}")
+
+    @post("/skips", sync_to_thread=True)
+    def skip(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> Response[Any]:
+        """Skip from the plain form and go on."""
+        skip_assignment(
+            visit, visit.worker(), as_uuid(visit.text("assignment_id", 40)), visit.text("reason", 40)
+        )
+        return Redirect(f"/work/{batch_id}")
+
+
+class LabelingApi(Controller):
+    """The workspace for programs and for the page's own script."""
+
+    path = "/api/v1"
+    tags = ["work"]
+
+    @get("/work/{batch_id:uuid}/next", sync_to_thread=True)
+    def next_items(
+        self,
+        visit: NamedDependency[Visit],
+        batch_id: FromPath[UUID],
+        n: FromQuery[int] = 1,
+        have: FromQuery[str] = "",
+        html: FromQuery[bool] = True,
+        key: FromQuery[str] = "",
+    ) -> dict[str, Any]:
+        """Give the next items in hand, besides those the page has; no clock starts."""
+        viewer = visit.worker()
+        batch = access.work_for(visit.session, viewer, batch_id)
+        had = {part for part in have.split(",") if part}
+        if key:
+            found, why = named_assignment(visit, viewer, batch, key), None
+        else:
+            found, why = next_assignments(visit, viewer, batch, min(max(n, 1), PREFETCH_MAX) + len(had))
+        fresh = [one for one in found if str(one.id) not in had]
+        return {
+            "items": items_json(visit, batch, fresh, html=html),
+            "why": None if fresh else why,
+            "message": offers.sentence(visit, why) if why and not fresh else "",
+            **progress(visit, viewer, batch),
+        }
+
+    @post("/assignments/{assignment_id:uuid}/open", sync_to_thread=True, status_code=200)
+    def open_assignment(self, visit: NamedDependency[Visit], assignment_id: FromPath[UUID]) -> dict[str, Any]:
+        """Start the clock: the item is on the screen now."""
+        start_clock(visit, assignments.own(visit.session, assignment_id, visit.worker().person.id))
+        return {"opened": True}
+
+    @put("/assignments/{assignment_id:uuid}/answer", sync_to_thread=True)
+    def answer(
+        self, visit: NamedDependency[Visit], assignment_id: FromPath[UUID], data: JSONBody[AnswerSent]
+    ) -> dict[str, Any]:
+        """Store an answer once; the same submission id again changes nothing."""
+        viewer = visit.worker()
+        stored = submit(visit, viewer, assignment_id, data.submission_id, data.answer)
+        batch = visit.session.get_one(Batch, stored.assignment.batch_id)
+        return {
+            "stored": True,
+            "duplicate": stored.duplicate,
+            "version": stored.answer.version,
+            "surplus": stored.assignment.surplus,
+            "meter": meter.of(visit, viewer.person, batch),
+            **progress(visit, viewer, batch),
+        }
+
+    @post("/assignments/{assignment_id:uuid}/skip", sync_to_thread=True, status_code=200)
+    def skip(
+        self, visit: NamedDependency[Visit], assignment_id: FromPath[UUID], data: JSONBody[SkipSent]
+    ) -> dict[str, Any]:
+        """Skip, without any effect on pay or offers; the time is paid."""
+        viewer = visit.worker()
+        assignment = skip_assignment(visit, viewer, assignment_id, data.reason)
+        batch = visit.session.get_one(Batch, assignment.batch_id)
+        return {"meter": meter.of(visit, viewer.person, batch)}
+
+    @post("/assignments/{assignment_id:uuid}/return", sync_to_thread=True, status_code=200)
+    def give_back(self, visit: NamedDependency[Visit], assignment_id: FromPath[UUID]) -> dict[str, Any]:
+        """Give an item back unanswered; the time so far is paid."""
+        assignment = assignments.own(visit.session, assignment_id, visit.worker().person.id)
+        if assignments.give_back(visit.session, assignment, visit.now):
+            worktime.end_assignment(visit.session, assignment, "return", visit.now)
+            accrue(visit.session, assignment, "returned", visit)
+        return {"returned": True}
+
+    @post("/proofs", sync_to_thread=True, status_code=200)
+    def proof(self, visit: NamedDependency[Visit], data: JSONBody[ProofSent]) -> dict[str, Any]:
+        """Take a sign of work."""
+        viewer = visit.worker()
+        assignment = assignments.own(visit.session, data.assignment_id, viewer.person.id)
+        kind = {"pause": "hidden", "resume": "visible"}.get(data.kind, data.kind)
+        if kind != "proof" or data.active:
+            worktime.record(
+                visit.session,
+                worker_id=viewer.person.id,
+                kind=kind,
+                now=visit.now,
+                assignment=assignment,
+                sequence=data.sequence,
+            )
+        assignments.renew(visit.session, assignment, visit.now)
+        return {"received": True}
+
+
+def next_assignments(
+    visit: Visit, viewer: Viewer, batch: Batch, count: int
+) -> tuple[list[Assignment], str | None]:
+    """Claim work, or give the reason why there is none."""
+    barred = offers.barred(visit, viewer.person, batch)
+    if barred is not None:
+        return assignments.held_by(visit.session, batch.id, viewer.person.id, visit.now), barred
+    try:
+        found = assignments.claim(visit.session, batch, viewer.person.id, visit.now, count)
+    except Conflict:
+        return [], offers.why_not_served(visit, batch)
+    return found, None if found else offers.why_none_left(visit, viewer.person, batch)
+
+
+def named_assignment(visit: Visit, viewer: Viewer, batch: Batch, key: str) -> list[Assignment]:
+    """Claim one named item. Raises OnlyInSimulation on an instance of real people."""
+    if not visit.tasks.simulated:
+        raise OnlyInSimulation
+    found = assignments.claim_item(visit.session, batch, key, viewer.person.id, visit.now)
+    return [found] if found else []
+
+
+def start_clock(visit: Visit, assignment: Assignment) -> None:
+    """Note that the worker has the item before them."""
+    worktime.open_assignment(visit.session, assignment, visit.now)
+    assignments.renew(visit.session, assignment, visit.now)
+
+
+def submit(
+    visit: Visit, viewer: Viewer, assignment_id: UUID, submission_id: UUID, value: dict[str, Any]
+) -> answers.Stored:
+    """Store an answer with its time and its earning."""
+    stored = answers.submit(
+        visit.session,
+        assignment_id=assignment_id,
+        worker_id=viewer.person.id,
+        submission_id=submission_id,
+        value=value,
+        now=visit.now,
+    )
+    if not stored.duplicate:
+        worktime.end_assignment(visit.session, stored.assignment, "submit", visit.now)
+        accrue(visit.session, stored.assignment, "submitted", visit)
+    return stored
+
+
+def skip_assignment(visit: Visit, viewer: Viewer, assignment_id: UUID, reason: str) -> Assignment:
+    """Skip with its time and its earning."""
+    assignment = assignments.own(visit.session, assignment_id, viewer.person.id)
+    if assignments.skip(visit.session, assignment, reason, visit.now):
+        kind = "content_skip" if reason == "upsetting" else "skip"
+        worktime.end_assignment(visit.session, assignment, kind, visit.now)
+        accrue(visit.session, assignment, "skipped", visit)
+    return assignment
+
+
+def accrue(session: Session, assignment: Assignment, kind: str, visit: Visit) -> None:
+    """Record the earning; a fault here is logged and made up by the sweep, never refuses the work."""
+    try:
+        with session.begin_nested():
+            earnings.accrue(session, assignment, kind, visit.now)
+    except Exception:
+        log.exception("assignment %s has no earning yet; the sweep will record it", assignment.id)
+
+
+def progress(visit: Visit, viewer: Viewer, batch: Batch) -> dict[str, int]:
+    """Give how many the worker has done here, and how many there may be for them."""
+    done = assignments.done_by(visit.session, batch.id, viewer.person.id)
+    counts = slot_counts(visit.session, batch.id)
+    return {"done": done, "total": done + counts["open"] + counts["leased"]}
+
+
+def items_json(visit: Visit, batch: Batch, found: list[Assignment], *, html: bool) -> list[dict[str, Any]]:
+    """Give assignments as the page's script takes them."""
+    definition = visit.session.get_one(Definition, batch.definition_id).parsed()
+    items = assignments.items_of(visit.session, found)
+    listed = []
+    for assignment in found:
+        item = items[assignment.item_id]
+        entry: dict[str, Any] = {"assignment_id": str(assignment.id), "key": item.key, "data": item.data}
+        if html:
+            shown = widgets.item_context(visit, definition, assignment, item, None)
+            entry["html"] = rendering.render(visit, "widgets/item.html", {"item": shown})
+        listed.append(entry)
+    return listed
+
+
+def workspace_context(
+    visit: Visit, viewer: Viewer, batch: Batch, found: list[Assignment], why: str | None
+) -> dict[str, Any]:
+    """Give everything the workspace page shows."""
+    version = visit.session.get_one(Definition, batch.definition_id)
+    definition = version.parsed()
+    project = visit.session.get_one(Project, batch.project_id)
+    requester = get_person(visit.session, project.requester_id)
+    item = None
+    if found:
+        items = assignments.items_of(visit.session, found[:1])
+        item = widgets.item_context(visit, definition, found[0], items[found[0].item_id], None)
+    return {
+        "batch": {
+            "id": str(batch.id),
+            "title": definition.title,
+            "requester": requester.organisation or requester.name,
+            "name": batch.name,
+        },
+        "instructions": widgets.markdown(definition.instructions),
+        "instructions_version": version.number,
+        "item": item,
+        "why": why,
+        "message": offers.sentence(visit, why) if why else "",
+        "progress": progress(visit, viewer, batch),
+        "meter": meter.of(visit, viewer.person, batch),
+        "submission_id": str(uuid4()),
+        "skip_reasons": assignments.SKIP_REASONS,
+        "boot": {
+            "csrf": viewer.csrf,
+            "batch": str(batch.id),
+            "user": str(viewer.person.id),
+            "proof_every": PROOF_EVERY_SECONDS,
+            "grace": meter.grace(visit, batch),
+            "next": f"/api/v1/work/{batch.id}/next",
+            "assignments": "/api/v1/assignments",
+            "proofs": "/api/v1/proofs",
+            "sign_in": f"/sign-in?next_page=/work/{batch.id}",
+        },
+        "messages": widgets.messages(visit),
+    }
+
+
+def as_uuid(text: str) -> UUID:
+    """Read an id from a form. Raises Invalid."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Invalid("The form holds an id that is none; reload the page and try again.") from None

@@ -1,0 +1,83 @@
+"""Errors become problem+json (RFC 9457) for programs and a page with a remedy for people, once, here.
+
+An unexpected error is logged with a reference that the answer shows; nothing of its inside leaves the server.
+"""
+
+import logging
+import secrets
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException
+
+from annotate import i18n, rendering
+from annotate.visit import LANGUAGE_COOKIE, THEME_COOKIE
+from tasks.errors import FairlabelError
+
+log = logging.getLogger(__name__)
+
+Asked = Request[Any, Any, Any]
+
+
+def known(request: Asked, error: FairlabelError) -> Response[Any]:
+    """Answer an error that our own functions named."""
+    return answer(request, error.status, type(error).__name__, error.message, error.details)
+
+
+def http(request: Asked, error: HTTPException) -> Response[Any]:
+    """Answer an error of the framework: unknown address, wrong method, body that cannot be read."""
+    details: dict[str, Any] = {}
+    if isinstance(error.extra, list):
+        details["problems"] = [
+            {
+                "pointer": "/" + str(one.get("key", "")).replace(".", "/"),
+                "message": one.get("message", ""),
+                "hint": "",
+            }
+            for one in error.extra
+            if isinstance(one, dict)
+        ]
+    sentence = {
+        404: "There is nothing at this address.",
+        405: "This address does not take this kind of request.",
+        413: "This is too large.",
+    }.get(error.status_code, error.detail)
+    return answer(
+        request, error.status_code, HTTPStatus(error.status_code).phrase.replace(" ", ""), sentence, details
+    )
+
+
+def unexpected(request: Asked, error: Exception) -> Response[Any]:
+    """Answer anything else: log it, show a reference."""
+    reference = secrets.token_hex(3).upper()
+    log.error("reference %s: %s %s", reference, request.method, request.url.path, exc_info=error)
+    sentence = f"Something went wrong on our side; nothing was stored half. Reference {reference}."
+    return answer(request, 500, "Unexpected", sentence, {"reference": reference})
+
+
+def answer(request: Asked, status: int, name: str, sentence: str, details: dict[str, Any]) -> Response[Any]:
+    """Write the problem in the form that the asker reads."""
+    if request.url.path.startswith("/api/") or "application/json" in request.headers.get("accept", ""):
+        body = {"type": f"/help/errors#{name}", "title": name, "status": status, "detail": sentence} | details
+        return Response(msgspec.json.encode(body), status_code=status, media_type="application/problem+json")
+    lang = i18n.choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
+    context = {
+        "viewer": None,
+        "csrf": "",
+        "nav": [],
+        "lang": lang,
+        "languages": [{"code": code, "name": name} for code, name in i18n.LANGUAGES.items()],
+        "preferences_url": "/settings",
+        "theme": request.cookies.get(THEME_COOKIE, ""),
+        "path": request.url.path,
+        "flash": [],
+        "demo": False,
+        "f": i18n.Formats(lang),
+        "status": status,
+        "sentence": i18n.translations(lang).gettext(sentence),
+        "problems": details.get("problems", []),
+    }
+    text = rendering.environment(lang).get_template("error.html").render(context)
+    return Response(text, status_code=status, media_type=MediaType.HTML)

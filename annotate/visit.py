@@ -1,0 +1,176 @@
+"""A visit is one request as our functions see it: the open transaction, the time, who asks, in which language.
+
+The session is opened and committed here and nowhere else; a failing commit is a 500, never a success. Writes by a
+browser must carry the sign-in's own token; programs carry a bearer token instead of a cookie.
+"""
+
+import hmac
+import logging
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from litestar import Request, Response
+from litestar.datastructures import State, UploadFile
+from litestar.di import NamedDependency
+from sqlalchemy.orm import Session
+
+from annotate import auth, i18n, rendering
+from annotate.settings import WebSettings
+from tasks import clock
+from tasks.db import engine_for, transaction
+from tasks.errors import Invalid, NotAllowed
+from tasks.people import Role
+from tasks.settings import TaskSettings
+
+COOKIE = "fairlabel"
+LANGUAGE_COOKIE = "fairlabel_lang"
+THEME_COOKIE = "fairlabel_theme"
+CLOCK_HEADER = "fairlabel-clock"
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+log = logging.getLogger(__name__)
+
+
+class ForgedRequest(NotAllowed):
+    """This form did not come from our page, or the page is too old; go back, reload it and send it again."""
+
+
+class WrongRole(NotAllowed):
+    """This is for another role than yours."""
+
+
+@dataclass
+class Visit:
+    """One request."""
+
+    session: Session
+    now: datetime
+    viewer: auth.Viewer | None
+    settings: WebSettings
+    tasks: TaskSettings
+    lang: str
+    theme: str
+    path: str
+    address: str
+    cookie: str
+    form: Mapping[str, Any]
+
+    def require(self, *roles: Role) -> auth.Viewer:
+        """Give the viewer, who must have one of the roles. Raises SignInNeeded or WrongRole."""
+        if self.viewer is None:
+            raise auth.SignInNeeded
+        if self.viewer.role not in roles:
+            raise WrongRole
+        return self.viewer
+
+    def worker(self) -> auth.Viewer:
+        """Give the viewer, who must be a worker."""
+        return self.require(Role.WORKER)
+
+    def requester(self) -> auth.Viewer:
+        """Give the viewer, who must be a requester."""
+        return self.require(Role.REQUESTER)
+
+    def organizer(self) -> auth.Viewer:
+        """Give the viewer, who must be an organizer (operators may look, too)."""
+        return self.require(Role.ORGANIZER, Role.OPERATOR)
+
+    def operator(self) -> auth.Viewer:
+        """Give the viewer, who must be an operator."""
+        return self.require(Role.OPERATOR)
+
+    def text(self, name: str, most: int = 10_000) -> str:
+        """Give a text field of the sent form, '' if it is missing. Raises Invalid above `most` characters."""
+        value = self.form.get(name, "")
+        if not isinstance(value, str):
+            raise Invalid(f"The field {name} has to be text.")
+        if len(value) > most or "\x00" in value:
+            raise Invalid(f"The field {name} is too long or holds a character that cannot be stored.")
+        return value
+
+    @property
+    def formats(self) -> i18n.Formats:
+        """How the viewer's language and time zone write things."""
+        return i18n.Formats(self.lang, self.viewer.person.time_zone if self.viewer else "UTC")
+
+    def gettext(self, text: str) -> str:
+        """Translate a text into the visit's language."""
+        return i18n.translations(self.lang).gettext(text)
+
+    def page(self, template: str, status: int = 200, **context: Any) -> Response[str]:
+        """Render a page for the viewer."""
+        return rendering.page(self, template, status, context)
+
+
+def provide_session(state: State) -> Generator[Session, None, None]:
+    """Open the request's one transaction; it commits after the handler or rolls back."""
+    with transaction(engine_for(state.tasks.database_url, state.tasks.database_pool)) as session:
+        yield session
+
+
+async def provide_form(request: Request[Any, Any, Any]) -> Mapping[str, Any]:
+    """Read a sent form's fields; JSON bodies and raw uploads are left to their handlers."""
+    if request.method in SAFE_METHODS:
+        return {}
+    if request.content_type[0] not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+        return {}
+    form = await request.form()
+    fields: dict[str, Any] = {}
+    for name in form:
+        values = form.getall(name)
+        fields[name] = values[0] if len(values) == 1 or isinstance(values[0], UploadFile) else list(values)
+    return fields
+
+
+def provide_visit(
+    request: Request[Any, Any, Any],
+    session: NamedDependency[Session],
+    form: NamedDependency[Mapping[str, Any]],
+) -> Visit:
+    """Put the visit together. Raises ForgedRequest for a write without the sign-in's token."""
+    tasks: TaskSettings = request.app.state.tasks
+    now = clock.now(session, simulated=tasks.simulated, said=_said_time(request))
+    viewer = _viewer(request, session, now)
+    if viewer is not None and viewer.csrf and request.method not in SAFE_METHODS:
+        sent = request.headers.get("x-csrf-token") or form.get("csrf", "")
+        if not isinstance(sent, str) or not hmac.compare_digest(sent, viewer.csrf):
+            raise ForgedRequest
+    return Visit(
+        session=session,
+        now=now,
+        viewer=viewer,
+        settings=request.app.state.web,
+        tasks=tasks,
+        lang=i18n.choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", "")),
+        theme=request.cookies.get(THEME_COOKIE, ""),
+        path=request.url.path,
+        address=request.client.host if request.client else "",
+        cookie=request.cookies.get(COOKIE, ""),
+        form=form,
+    )
+
+
+def _viewer(request: Request[Any, Any, Any], session: Session, now: datetime) -> auth.Viewer | None:
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        viewer = auth.viewer_by_token(session, bearer.strip())
+        if viewer is None:
+            raise auth.SignInNeeded("This API token is unknown or was revoked.")
+        return viewer
+    token = request.cookies.get(COOKIE)
+    return auth.viewer_by_cookie(session, token, now) if token else None
+
+
+def _said_time(request: Request[Any, Any, Any]) -> datetime | None:
+    said = request.headers.get(CLOCK_HEADER)
+    if said is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        raise Invalid("The header Fairlabel-Clock has to be a time as 2026-11-16T09:00:00+00:00.") from None
+    if moment.tzinfo is None:
+        raise Invalid("The header Fairlabel-Clock needs its zone, as +00:00.")
+    return moment
