@@ -1,0 +1,94 @@
+"""The physical lines of an uploaded file: UTF-8, one at a time, never more than one row's bytes in memory.
+
+Another encoding stops the file with the place of the first byte that cannot be read: guessing would change people's
+words. A line over the limit is passed over without being kept.
+"""
+
+import io
+from typing import BinaryIO, Final
+
+from schemas.registry import shipped
+
+_LIMITS = shipped("upload")["$defs"]["limits"]["properties"]
+FILE_BYTES_MAX: Final[int] = _LIMITS["file_bytes"]["const"]
+"""Bytes of one file."""
+ROWS_MAX: Final[int] = _LIMITS["rows"]["const"]
+"""Rows of one file, good and bad."""
+ROW_BYTES_MAX: Final[int] = _LIMITS["row_bytes"]["const"]
+"""Bytes of one row."""
+CELL_CHARS_MAX: Final[int] = _LIMITS["cell_chars"]["const"]
+"""Characters of one cell."""
+COLUMNS_MAX: Final[int] = _LIMITS["columns"]["const"]
+"""Columns of one file."""
+KEY_CHARS_MAX: Final[int] = _LIMITS["key_chars"]["const"]
+"""Characters of a requester's own key."""
+
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+
+
+class FileProblem(Exception):
+    """The file as a whole cannot be used: what is wrong, where, and the remedy.
+
+    It may come after rows have been given; whoever stores rows stores none of them then.
+    """
+
+    def __init__(self, message: str, place: str, remedy: str) -> None:
+        """Take three short texts; together they are the sentence that people read."""
+        self.message = message
+        self.place = place
+        self.remedy = remedy
+        super().__init__(f"{place}: {message} {remedy}")
+
+
+class Lines:
+    """Reads a binary stream line by line; `number` is the last line read, from 1."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """Take a stream that is open for reading, at its beginning."""
+        self._stream: io.BufferedIOBase | BinaryIO = (
+            io.BufferedReader(stream) if isinstance(stream, io.RawIOBase) else stream
+        )
+        self._bytes = 0
+        self.number = 0
+
+    def read(self) -> str | None:
+        """Give the next line with its end, or None for one over ROW_BYTES_MAX. Raises EOFError, FileProblem."""
+        piece = self._piece()
+        if not piece:
+            raise EOFError
+        start = self._bytes - len(piece)
+        self.number += 1
+        if len(piece) > ROW_BYTES_MAX:
+            while piece and not piece.endswith(b"\n"):
+                piece = self._piece()
+            return None
+        if self.number == 1:
+            _refuse_wide(piece)
+        try:
+            text = piece.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _not_utf8(start + error.start + 1, self.number, piece[error.start]) from None
+        return text.removeprefix("\ufeff") if self.number == 1 else text
+
+    def _piece(self) -> bytes:
+        piece = self._stream.readline(ROW_BYTES_MAX + 1)
+        self._bytes += len(piece)
+        if self._bytes > FILE_BYTES_MAX:
+            message = f"the file has more than {FILE_BYTES_MAX:,} bytes."
+            raise FileProblem(message, f"byte {FILE_BYTES_MAX + 1:,}", "Split it into several files.")
+        return piece
+
+
+def _refuse_wide(first: bytes) -> None:
+    """Refuse UTF-16 and UTF-32, with or without their mark."""
+    if first.startswith(_WIDE_MARKS) or first[:4_000].count(0) * 4 > len(first[:4_000]):
+        place = f"byte {1 if first.startswith(_WIDE_MARKS) else first.index(0) + 1:,}, line 1"
+        raise FileProblem("the file is UTF-16 (“Unicode”), not UTF-8.", place, _RESAVE)
+
+
+def _not_utf8(byte: int, line: int, value: int) -> FileProblem:
+    message = f"the byte {value:#04x} is not UTF-8; the file is probably Latin-1 or Windows-1252."
+    return FileProblem(message, f"byte {byte:,}, line {line:,}", _RESAVE)
+
+
+_RESAVE = "Save it again with the encoding UTF-8 (in Excel: “CSV UTF-8”)."

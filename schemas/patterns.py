@@ -1,0 +1,184 @@
+"""Patterns (regular expressions) from outside, made safe before they are used.
+
+A pattern is read into its parts, and the steps that its worst text could cost are bounded from above; beyond
+STEPS_MAX it is refused. Look-arounds, references back and nested repetition are refused in any case. A text longer
+than TEXT_CHARS_MAX is never matched at all.
+"""
+
+import importlib
+import re
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+PATTERN_CHARS_MAX = 200
+"""Characters of one pattern."""
+TEXT_CHARS_MAX = 10_000
+"""Characters of a text that is matched against a pattern."""
+STEPS_MAX = 5_000_000
+"""Steps that the worst text may cost: about a tenth of a second."""
+
+_parser: Any = importlib.import_module("re._parser")
+_REFUSED = {
+    "ASSERT": "a look-around",
+    "ASSERT_NOT": "a look-around",
+    "GROUPREF": "a reference back to a group",
+    "GROUPREF_EXISTS": "a condition on a group",
+}
+_REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
+_SINGLES = ("LITERAL", "NOT_LITERAL", "IN", "ANY")
+# Every ASCII character and a few beyond, to ask whether two classes of characters can meet.
+_SAMPLES = [chr(code) for code in range(128)] + ["é", "ſ", "İ", "ß", "Ж", "٣", "中", " ", "😀"]
+
+
+class _Refused(Exception):
+    """The pattern is not safe; the message says why."""
+
+
+def unsafe(pattern: str, text_chars_max: int = TEXT_CHARS_MAX) -> str | None:
+    """Say why a pattern cannot be used on texts of that length; None if it can."""
+    if len(pattern) > PATTERN_CHARS_MAX:
+        return f"it has {len(pattern):,} characters; {PATTERN_CHARS_MAX} are allowed"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a pattern of doubtful meaning is no pattern
+            compiled = re.compile(pattern)
+            parts = _parser.parse(pattern)
+        if compiled.flags & ~re.UNICODE:
+            return "it changes the flags of matching"
+        length = min(text_chars_max, TEXT_CHARS_MAX)
+        steps = _steps(list(parts), length, 1) * (1 if _is_anchored(parts) else length + 1)
+    except _Refused as reason:
+        return str(reason)
+    except (re.error, OverflowError, RecursionError, ValueError, Warning) as error:
+        return f"it cannot be read: {error}"
+    if steps > STEPS_MAX:
+        return f"a text of {length:,} characters could take it far too long"
+    return None
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Tell whether a checked pattern occurs in a text; a text over the limit does not match."""
+    return len(text) <= TEXT_CHARS_MAX and re.search(pattern, text) is not None
+
+
+def _steps(parts: Sequence[Any], length: int, after: int) -> int:
+    """Bound the steps of matching these parts when what follows costs `after`."""
+    cost = after
+    for place in range(len(parts) - 1, -1, -1):
+        kind, told = str(parts[place][0]), parts[place][1]
+        following = parts[place + 1] if place + 1 < len(parts) else None
+        cost = min(_part_steps(kind, told, following, length, cost), 10 * STEPS_MAX)
+    return cost
+
+
+def _part_steps(kind: str, told: Any, following: Any, length: int, after: int) -> int:
+    if kind in _REFUSED:
+        raise _Refused(f"it holds {_REFUSED[kind]}")
+    if kind in _REPEATS:
+        return _repeat_steps(told, following, length, after)
+    if kind == "BRANCH":
+        return sum(_steps(list(branch), length, after) + 1 for branch in told[1])
+    if kind == "SUBPATTERN":
+        if told[1] or told[2]:
+            raise _Refused("it changes the flags of matching")
+        return _steps(list(told[3]), length, after)
+    if kind == "ATOMIC_GROUP":
+        return _steps(list(told), length, 1) + after
+    if kind in _SINGLES or kind == "AT":
+        return 1 + after
+    raise _Refused("it holds a part that is not known here")
+
+
+def _repeat_steps(told: Any, following: Any, length: int, after: int) -> int:
+    least, most, body = int(told[0]), int(told[1]), list(told[2])
+    if most > 1 and _chooses(body):
+        raise _Refused("it repeats something that itself repeats or chooses")
+    once = _steps(body, length, 0)
+    times = min(most, length)
+    if least == most or (most > 1 and _cannot_meet(body, following)):
+        return times * (once + 1) + after
+    if most == 1:
+        return _steps(body, length, after) + after + 1
+    return times * (once + 1) + (times - min(least, times) + 1) * after
+
+
+def _is_anchored(parts: Sequence[Any]) -> bool:
+    """Tell whether matching can begin at one place only."""
+    return (
+        bool(parts)
+        and str(parts[0][0]) == "AT"
+        and str(parts[0][1]) in {"AT_BEGINNING", "AT_BEGINNING_STRING"}
+    )
+
+
+def _chooses(parts: Sequence[Any]) -> bool:
+    """Tell whether the parts can match one text in more than one way."""
+    for kind, told in parts:
+        name = str(kind)
+        if name == "BRANCH" or (name in _REPEATS and told[0] != told[1]):
+            return True
+        if name in _REPEATS and _chooses(list(told[2])):
+            return True
+        if name == "SUBPATTERN" and _chooses(list(told[3])):
+            return True
+        if name == "ATOMIC_GROUP" and _chooses(list(told)):
+            return True
+    return False
+
+
+def _cannot_meet(body: Sequence[Any], following: Any) -> bool:
+    """Tell whether a repetition ends at one place only: what follows it can never be a part of it."""
+    if len(body) != 1 or str(body[0][0]) not in _SINGLES or following is None:
+        return False
+    kind, told = str(following[0]), following[1]
+    if kind == "AT":
+        return str(told) in {"AT_END", "AT_END_STRING"}
+    if kind in _REPEATS and int(told[0]) >= 1 and len(told[2]) == 1:
+        kind = str(told[2][0][0])
+        following = told[2][0]
+    if kind not in _SINGLES or (_reaches_far(body[0]) and _reaches_far(following)):
+        return False
+    return not any(_takes(body[0], sign) and _takes(following, sign) for sign in _signs(body[0], following))
+
+
+def _reaches_far(part: Any) -> bool:
+    """Tell whether a class holds characters that the samples may miss."""
+    kind, told = str(part[0]), part[1]
+    if kind == "LITERAL":
+        return False
+    return kind != "IN" or any(str(one[0]) not in {"LITERAL", "RANGE"} or _wide(one) for one in told)
+
+
+def _wide(one: Any) -> bool:
+    return str(one[0]) == "RANGE" and int(one[1][1]) > 127
+
+
+def _signs(*parts: Any) -> list[str]:
+    literals = [chr(part[1]) for part in parts if str(part[0]) == "LITERAL"]
+    within = [
+        chr(one[1]) for part in parts if str(part[0]) == "IN" for one in part[1] if str(one[0]) == "LITERAL"
+    ]
+    return [*_SAMPLES, *literals, *within]
+
+
+def _takes(part: Any, sign: str) -> bool:
+    kind, told = str(part[0]), part[1]
+    if kind == "ANY":
+        return True
+    if kind in {"LITERAL", "NOT_LITERAL"}:
+        return bool(ord(sign) == told) == (kind == "LITERAL")
+    negated = bool(told) and str(told[0][0]) == "NEGATE"
+    return negated != any(_class_takes(one, sign) for one in told)
+
+
+def _class_takes(one: Any, sign: str) -> bool:
+    kind, told = str(one[0]), one[1]
+    if kind == "LITERAL":
+        return bool(ord(sign) == told)
+    if kind == "RANGE":
+        return bool(told[0] <= ord(sign) <= told[1])
+    if kind == "CATEGORY":
+        form = {"DIGIT": r"\d", "SPACE": r"\s", "WORD": r"\w"}[str(told).rsplit("_", 1)[1]]
+        return (re.match(form, sign) is not None) != ("NOT" in str(told))
+    return False

@@ -1,0 +1,193 @@
+"""Strict JSON: what is read is exactly what was written, within limits, and can be stored anywhere.
+
+A name twice in one object, NaN, endless or inexact numbers, NUL characters, half surrogate pairs, deep nesting and
+large sizes are refused with their place. Nothing here recurses, so depth cannot exhaust the stack. The canonical
+form is one text per value: it survives a trip through the database and is what digests are taken of.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from schemas.problems import PROBLEMS_MAX, Problem, pointer, shortened
+
+DEFINITION_BYTES_MAX = 256 * 1024
+"""Bytes of one definition, rule or other hand-written document."""
+DEPTH_MAX = 32
+"""Levels of objects and lists."""
+NODES_MAX = 100_000
+"""Values in one document, however deep."""
+EXACT_INTEGER_MAX = 2**53 - 1
+"""Beyond this, browsers no longer count exactly."""
+
+# Strings are taken whole so that brackets inside them do not count; possessive, hence linear.
+_MARKS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+
+
+class Unreadable(ValueError):
+    """The document is not JSON that can be used."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        """Take the problems, at least one."""
+        self.problems = problems
+        super().__init__(problems[0].message)
+
+
+class _Repeated(dict[str, Any]):
+    """An object in which names stood more than once; `names` are those."""
+
+    names: list[str]
+
+
+def load(document: bytes | str, *, bytes_max: int = DEFINITION_BYTES_MAX) -> Any:
+    """Read JSON strictly. Raises Unreadable with all problems."""
+    text = _decoded(document, bytes_max)
+    if _too_deep(text):
+        raise Unreadable([_depth_problem("")])
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        hint = "Mend the JSON there; a missing comma or quote often stands just before."
+        raise Unreadable([Problem("", f"this is not JSON: {error.msg} at {place}.", hint)]) from None
+    problems = faults(value)
+    if problems:
+        raise Unreadable(problems)
+    return value
+
+
+def faults(value: Any, *, nodes_max: int = NODES_MAX) -> list[Problem]:
+    """Give what a value holds that JSON, a browser or the database could not keep. Never recurses."""
+    found: list[Problem] = []
+    waiting: list[tuple[Any, tuple[str | int, ...]]] = [(value, ())]
+    seen = 0
+    while waiting and len(found) < PROBLEMS_MAX:
+        one, path = waiting.pop()
+        seen += 1
+        if seen > nodes_max:
+            return [
+                *found,
+                Problem("", f"there are more than {nodes_max:,} values in it.", "Make it smaller."),
+            ]
+        found.extend(_own_faults(one, path))
+        if isinstance(one, dict | list) and one and len(path) >= DEPTH_MAX:
+            found.append(_depth_problem(pointer(path)))
+        elif isinstance(one, dict):
+            waiting.extend((child, (*path, str(name))) for name, child in reversed(one.items()))
+        elif isinstance(one, list):
+            waiting.extend((one[place], (*path, place)) for place in range(len(one) - 1, -1, -1))
+    return found
+
+
+def canonical(value: Any) -> str:
+    """Write a value in its one form: names sorted, no spaces, whole numbers without a point."""
+    return json.dumps(
+        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest(value: Any) -> str:
+    """Give the SHA-256 of the canonical form, in hexadecimal."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def _decoded(document: bytes | str, bytes_max: int) -> str:
+    size = len(document) if isinstance(document, bytes) else len(document.encode("utf-8", "surrogatepass"))
+    if size > bytes_max:
+        message = f"the document has {size:,} bytes; {bytes_max:,} are allowed."
+        raise Unreadable([Problem("", message, "Make it smaller.")])
+    if isinstance(document, str):
+        return document.removeprefix("\ufeff")
+    try:
+        return document.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"the document is not UTF-8: byte {error.start + 1:,} cannot be read."
+        raise Unreadable([Problem("", message, "Save it again with the encoding UTF-8.")]) from None
+
+
+def _too_deep(text: str) -> bool:
+    if text.count("[") + text.count("{") <= DEPTH_MAX:
+        return False
+    depth = 0
+    for mark in _MARKS.finditer(text):
+        sign = mark[0]
+        depth += (sign in "[{") - (sign in "]}")
+        if depth > DEPTH_MAX:
+            return True
+    return False
+
+
+def _depth_problem(place: str) -> Problem:
+    return Problem(place, f"the document is nested deeper than {DEPTH_MAX} levels.", "Make it flatter.")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    repeated = _Repeated(made)
+    names = [name for name, _ in pairs]
+    repeated.names = (
+        sorted({name for name in names if names.count(name) > 1}) if len(names) < 1000 else [names[0]]
+    )
+    return repeated
+
+
+def _integer(digits: str) -> int:
+    """Read a whole number; one too long to be exact keeps only its size, and is refused afterwards."""
+    return int(digits[:20])
+
+
+def _own_faults(value: Any, path: tuple[str | int, ...]) -> Iterator[Problem]:
+    if isinstance(value, _Repeated):
+        for name in value.names:
+            yield Problem(
+                pointer([*path, name]), f"the name {shortened(name)} stands twice.", "Keep one of the two."
+            )
+    if isinstance(value, dict):
+        for name in value:
+            if not isinstance(name, str):
+                yield Problem(
+                    pointer(path), f"the name {shortened(str(name))} is no text.", "Names must be texts."
+                )
+            else:
+                yield from _text_faults(name, path)
+    elif isinstance(value, str):
+        yield from _text_faults(value, path)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield Problem(
+            pointer(path), "NaN and endless numbers are not JSON.", "Write a number, or leave it out."
+        )
+    elif isinstance(value, int) and abs(value) > EXACT_INTEGER_MAX:
+        hint = "Write it as a text, in quotes."
+        yield Problem(
+            pointer(path), f"a whole number beyond {EXACT_INTEGER_MAX:,} is not kept exactly.", hint
+        )
+    elif value is not None and not isinstance(value, int | float | list):
+        yield Problem(
+            pointer(path), f"a {type(value).__name__} is not JSON.", "Use texts, numbers, lists and objects."
+        )
+
+
+def _text_faults(text: str, path: tuple[str | int, ...]) -> Iterator[Problem]:
+    if "\0" in text:
+        yield Problem(
+            pointer(path), "a text holds the NUL character, which cannot be stored.", "Remove U+0000."
+        )
+    if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+        yield Problem(
+            pointer(path), "a text holds half a character (a lone surrogate).", "Write the whole character."
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(child) for name, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(child) for child in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -1,0 +1,376 @@
+"""An upload is a CSV or JSONL file of items; it is read row by row, in bounded memory, whatever its size.
+
+A bad row comes back with its line, field and reason and never stops the good ones. What makes the whole file
+unusable (encoding, header, size) is a FileProblem with place and remedy. Cells are kept exactly as they are written,
+formulas too: only `export_cell` makes them harmless, on the way out.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from schemas.answers import AnswerValidator
+from schemas.cells import coerced, coerced_gold
+from schemas.csv_records import CsvRecords
+from schemas.definition import TaskDefinition
+from schemas.lines import (
+    CELL_CHARS_MAX,
+    COLUMNS_MAX,
+    FILE_BYTES_MAX,
+    KEY_CHARS_MAX,
+    ROW_BYTES_MAX,
+    ROWS_MAX,
+    FileProblem,
+    Lines,
+)
+from schemas.problems import Problem, from_errors, meant, pointer, shortened
+from schemas.registry import compiled, is_web_address, validator
+from schemas.seen_keys import SeenKeys
+from schemas.strict_json import Unreadable, faults, load
+
+__all__ = [
+    "CELL_CHARS_MAX",
+    "COLUMNS_MAX",
+    "FILE_BYTES_MAX",
+    "KEY_CHARS_MAX",
+    "ROWS_MAX",
+    "ROW_BYTES_MAX",
+    "BadRow",
+    "FileProblem",
+    "Row",
+    "export_cell",
+    "rows",
+]
+
+META = "META_"
+"""Columns with this beginning are kept and exported, never shown."""
+GOLD = "gold."
+"""Columns with this beginning hold the known answer to the field named after it."""
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_PLAIN_NUMBER = re.compile(r"[+-]?[0-9]{1,30}([.,][0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One good row: `key` is the requester's own, `meta` is hidden, `gold` is the known answer or a part of it."""
+
+    line: int
+    key: str | None
+    data: dict[str, Any]
+    meta: dict[str, Any]
+    gold: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """One row that cannot be used: the first of its problems in words, all of them in `problems`."""
+
+    line: int
+    field: str
+    value: str
+    reason: str
+    hint: str
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(slots=True)
+class _Parts:
+    """A row on its way: what was found so far, and what is wrong with it (path, message, hint)."""
+
+    line: int
+    key: str | None
+    data: dict[str, Any]
+    meta: dict[str, Any]
+    gold: dict[str, Any]
+    problems: list[Problem]
+
+
+def rows(stream: BinaryIO, kind: str, definition: TaskDefinition) -> Iterator[Row | BadRow]:
+    """Read a file of kind 'csv' (commas, semicolons or tabs) or 'jsonl'. Raises FileProblem, also after rows."""
+    if kind not in {"csv", "jsonl"}:
+        raise ValueError(kind)
+    reader = _Reader(definition)
+    count = 0
+    for row in reader.csv(Lines(stream)) if kind == "csv" else reader.jsonl(Lines(stream)):
+        count += 1
+        if count > ROWS_MAX:
+            message = f"the file has more than {ROWS_MAX:,} rows."
+            raise FileProblem(message, f"line {row.line:,}", "Split it into several files.")
+        yield row
+    if not count:
+        raise FileProblem("the file has no rows.", "line 1", "Send one line per item.")
+
+
+def export_cell(value: Any) -> str:
+    """Write a value for a spreadsheet, so that no text can act as a formula.
+
+    A text that begins with =, +, -, @, a tab or a line break gets a single quote in front (numbers stay). The
+    inverse takes one quote away where quotes stand before such a sign; texts that had that form themselves got one
+    more, so nothing is lost. Uploads do not undo it: what is in a cell is what is stored.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return str(value)
+    if _FORMULA.match(value) and not _PLAIN_NUMBER.fullmatch(value):
+        return "'" + value
+    return value
+
+
+class _Reader:
+    """Reads rows for one definition and remembers their keys."""
+
+    def __init__(self, definition: TaskDefinition) -> None:
+        self.columns: dict[str, Any] = definition.data_schema["properties"]
+        self.needed: list[str] = list(definition.data_schema.get("required", ()))
+        self.open: bool = definition.data_schema.get("additionalProperties", True)
+        self.fields = {field.name: field for field in definition.fields}
+        self.images = [part.source for part in definition.show if part.kind == "image"]
+        self.row = compiled(definition.data_schema)
+        self.answers = AnswerValidator(definition)
+        self.key_name = next((name for name in ("key", "id") if name not in self.columns), None)
+        self.other_key_name = "id" if self.key_name == "key" and "id" not in self.columns else None
+        self.seen = SeenKeys()
+
+    def csv(self, lines: Lines) -> Iterator[Row | BadRow]:
+        """Give the rows of a CSV file."""
+        records = CsvRecords(lines)
+        found = iter(records)
+        header = self._header(next(found, None), records.delimiter)
+        for line, cells in found:
+            if isinstance(cells, Problem):
+                yield _bad(line, "", "", [cells])
+            elif len(cells) != len(header):
+                hint = f"Put a cell that holds '{records.delimiter}' or a line break in quotes."
+                message = f"the row has {len(cells):,} cells, the header has {len(header):,}."
+                yield _bad(line, "", "", [Problem("", message, hint)])
+            else:
+                yield self._made(self._from_cells(line, header, cells))
+
+    def jsonl(self, lines: Lines) -> Iterator[Row | BadRow]:
+        """Give the rows of a JSONL file."""
+        while True:
+            try:
+                text = lines.read()
+            except EOFError:
+                return
+            if text is None:
+                problem = Problem("", f"the line has more than {ROW_BYTES_MAX:,} bytes.", "Shorten it.")
+                yield _bad(lines.number, "", "", [problem])
+            elif text.strip():
+                yield self._from_line(lines.number, text)
+
+    def _header(self, first: tuple[int, list[str] | Problem] | None, delimiter: str) -> list[str]:
+        line, cells = first or (1, Problem("", "there is none.", ""))
+        if isinstance(cells, Problem):
+            message = f"the header cannot be read: {cells.message}"
+            raise FileProblem(message, f"line {line:,}", "Begin the file with one line of column names.")
+        names = [cell.strip() for cell in cells]
+        place = f"line {line:,}"
+        if len(names) > COLUMNS_MAX:
+            raise FileProblem(f"there are {len(names):,} columns.", place, f"Send at most {COLUMNS_MAX:,}.")
+        for position, name in enumerate(names, 1):
+            if not name or _UNPRINTABLE.search(name):
+                message = f"column {position} has no name that can be used."
+                raise FileProblem(message, f"{place}, column {position}", "Name it, or remove the column.")
+            if name in names[: position - 1]:
+                message = f"the column {shortened(name)} stands twice."
+                raise FileProblem(message, f"{place}, column {position}", "Rename or remove one of the two.")
+        missing = [name for name in self.needed if name not in names]
+        if missing:
+            raise self._missing(missing, names, place, delimiter)
+        for position, name in enumerate(names, 1):
+            problem = self._unknown(name)
+            if problem:
+                raise FileProblem(problem.message, f"{place}, column {position}", problem.hint)
+        return names
+
+    def _missing(self, missing: list[str], names: list[str], place: str, delimiter: str) -> FileProblem:
+        listed = ", ".join(f"'{name}'" for name in missing)
+        guess = meant(missing[0], names)
+        similar = f" Is {shortened(guess)} meant to be '{missing[0]}'?" if guess else ""
+        sign = {",": "commas", ";": "semicolons", "\t": "tabs"}[delimiter]
+        remedy = f"Found, parted by {sign}: {', '.join(map(shortened, names[:12]))}.{similar} Add or rename columns."
+        return FileProblem(f"the column {listed} is missing.", place, remedy)
+
+    def _role(self, name: str) -> str:
+        if name in self.columns:
+            return "data"
+        if name in {self.key_name, self.other_key_name}:
+            return "key"
+        if name.startswith(META):
+            return "meta"
+        return "gold" if name.startswith(GOLD) else "data"
+
+    def _unknown(self, name: str) -> Problem | None:
+        """Say that a column has no place in the definition."""
+        role = self._role(name)
+        known: list[str] = []
+        if role == "gold" and name.removeprefix(GOLD) not in self.fields:
+            known = [GOLD + field for field in self.fields]
+        elif role == "data" and not self.open and name not in self.columns:
+            known = list(self.columns)
+        if not known:
+            return None
+        guess = meant(name, known)
+        question = f"; did you mean '{guess}'?" if guess else "."
+        hint = f"Rename it, remove it, or begin its name with {META} to keep it hidden. Known: {', '.join(known[:12])}."
+        return Problem(pointer([name]), f"unknown column {shortened(name)}{question}", hint)
+
+    def _from_cells(self, line: int, header: list[str], cells: list[str]) -> _Parts:
+        parts = _Parts(line, None, {}, {}, {}, [])
+        for name, cell in zip(header, cells, strict=True):
+            role = self._role(name)
+            if len(cell) > CELL_CHARS_MAX:
+                message = f"the cell has {len(cell):,} characters; {CELL_CHARS_MAX:,} are allowed."
+                parts.problems.append(Problem(pointer([name]), message, "Shorten it."))
+            elif role == "key":
+                parts.key = cell.strip() if parts.key is None else parts.key
+            elif cell == "":
+                continue
+            elif role == "meta":
+                parts.meta[name] = cell
+            else:
+                self._convert(parts, role, name, cell)
+        return parts
+
+    def _convert(self, parts: _Parts, role: str, name: str, cell: str) -> None:
+        if role == "gold":
+            field = self.fields[name.removeprefix(GOLD)]
+            value, problem = coerced_gold(cell, field)
+            parts.gold[field.name] = value
+        else:
+            value, problem = coerced(cell, self.columns.get(name, {}).get("type", "string"))
+            parts.data[name] = value
+        if problem:
+            parts.problems.append(Problem(pointer([name]), *problem))
+
+    def _from_line(self, line: int, text: str) -> Row | BadRow:
+        try:
+            value = load(text, bytes_max=ROW_BYTES_MAX)
+        except Unreadable as unreadable:
+            return _bad(line, _first_step(unreadable.problems[0].pointer), text.strip(), unreadable.problems)
+        if not isinstance(value, dict):
+            problem = Problem(
+                "", "the line holds no JSON object.", 'Write one object per line: {"text": "…"}'
+            )
+            return _bad(line, "", text.strip(), [problem])
+        wrapped = isinstance(value.get("data"), dict) and "data" not in self.columns
+        return self._made(self._from_wrapper(line, value) if wrapped else self._from_object(line, value))
+
+    def _from_wrapper(self, line: int, value: dict[str, Any]) -> _Parts:
+        problems = from_errors(validator("upload").iter_errors(value), noun="name")
+        gold = value.get("gold", {})
+        key = value.get("key")
+        sound = not problems
+        return _Parts(
+            line,
+            None if key is None else str(key),
+            value["data"],
+            value.get("meta", {}) if sound else {},
+            gold if sound else {},
+            problems,
+        )
+
+    def _from_object(self, line: int, value: dict[str, Any]) -> _Parts:
+        parts = _Parts(line, None, {}, {}, {}, [])
+        for name, one in value.items():
+            role = self._role(name)
+            problem = self._unknown(name)
+            if problem:
+                parts.problems.append(problem)
+            elif role == "key" and isinstance(one, str | int) and not isinstance(one, bool):
+                parts.key = str(one) if parts.key is None else parts.key
+            elif role == "key":
+                message = f"the key is no text: {shortened(one)}."
+                parts.problems.append(Problem(pointer([name]), message, "Write the key as a text."))
+            elif role == "gold":
+                parts.gold[name.removeprefix(GOLD)] = one
+            else:
+                (parts.meta if role == "meta" else parts.data)[name] = one
+        return parts
+
+    def _made(self, parts: _Parts) -> Row | BadRow:
+        """Check the parts together; the key is remembered also when the row is bad otherwise."""
+        problems = parts.problems
+        told = {problem.pointer for problem in problems}
+        wrong = faults(parts.data) + faults(parts.meta)
+        if not wrong:
+            wrong = from_errors(self.row.iter_errors(parts.data), noun="column")
+        problems += [one for one in wrong if one.pointer not in told]
+        problems += self._wrong_images(parts.data)
+        if parts.gold and not problems:
+            under = pointer([GOLD[:-1]]) + "."
+            found = self.answers.problems(parts.gold, parts.data, partial=True)
+            problems += [
+                Problem(under + one.pointer.removeprefix("/"), one.message, one.hint) for one in found
+            ]
+        problems += self._wrong_key(parts)
+        if problems:
+            field = _first_step(problems[0].pointer)
+            return _bad(parts.line, field, self._value(parts, field), problems)
+        return Row(parts.line, parts.key, parts.data, parts.meta, parts.gold or None)
+
+    def _wrong_images(self, data: dict[str, Any]) -> list[Problem]:
+        found = []
+        for name in self.images:
+            value = data.get(name)
+            if isinstance(value, str) and not _is_picture_address(value):
+                hint = "Give an https:// address, or a path on this site that begins with one slash."
+                found.append(
+                    Problem(pointer([name]), f"{shortened(value)} is no address of a picture.", hint)
+                )
+        return found
+
+    def _wrong_key(self, parts: _Parts) -> list[Problem]:
+        if parts.key is None:
+            return []
+        place = pointer([self.key_name or "key"])
+        if not parts.key or len(parts.key) > KEY_CHARS_MAX:
+            message = f"the key is empty or has more than {KEY_CHARS_MAX} characters."
+            return [Problem(place, message, "Give each row its own short key, or leave the column out.")]
+        wrong = faults(parts.key)
+        if wrong:
+            return [Problem(place, wrong[0].message, wrong[0].hint)]
+        first = self.seen.first_line(parts.key, parts.line)
+        if first is None:
+            return []
+        message = f"the key {shortened(parts.key)} stands in line {first:,} already."
+        return [Problem(place, message, "Give each row its own key, or remove one of the two.")]
+
+    def _value(self, parts: _Parts, field: str) -> Any:
+        if field.startswith(GOLD):
+            return parts.gold.get(field.removeprefix(GOLD), "")
+        if field in {"key", self.key_name}:
+            return parts.key or ""
+        return parts.data.get(field, parts.meta.get(field, ""))
+
+
+def _is_picture_address(text: str) -> bool:
+    local = text.startswith("/") and not text.startswith("//")
+    return is_web_address("https://localhost" + text if local else text)
+
+
+def _first_step(place: str) -> str:
+    return place[1:].split("/", 1)[0].replace("~1", "/").replace("~0", "~")
+
+
+def _bad(line: int, field: str, value: Any, problems: list[Problem]) -> BadRow:
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more in this row)" if len(problems) > 1 else ""
+    shown = _printable(value if isinstance(value, str) else str(value))
+    return BadRow(
+        line,
+        _printable(field),
+        shown if len(shown) <= 100 else shown[:99] + "…",
+        _printable(first.message) + more,
+        _printable(first.hint),
+        tuple(problems),
+    )
+
+
+def _printable(text: str) -> str:
+    return _UNPRINTABLE.sub("�", text[:1_000])
