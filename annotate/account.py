@@ -60,9 +60,7 @@ class Account(Controller):
                 email=email,
                 problem=visit.gettext(problem.message),
             )
-        return _signed_in(
-            visit, person.role, auth.start_sign_in(visit.session, person, visit.now, days(visit)), next_page
-        )
+        return _signed_in(visit, person, next_page)
 
     @get("/enter/{token:str}", sync_to_thread=True)
     def enter_page(self, visit: NamedDependency[Visit], token: FromPath[str]) -> Response[Any]:
@@ -73,9 +71,7 @@ class Account(Controller):
     def enter(self, visit: NamedDependency[Visit], token: FromPath[str]) -> Response[Any]:
         """Sign in with a one-time link."""
         person = auth.use_link(visit.session, token, visit.now)
-        return _signed_in(
-            visit, person.role, auth.start_sign_in(visit.session, person, visit.now, days(visit)), ""
-        )
+        return _signed_in(visit, person)
 
     @get("/join/{token:str}", sync_to_thread=True)
     def join_page(self, visit: NamedDependency[Visit], token: FromPath[str]) -> Response[Any]:
@@ -102,9 +98,7 @@ class Account(Controller):
             languages=[languages] if isinstance(languages, str) else list(languages),
             now=visit.now,
         )
-        return _signed_in(
-            visit, person.role, auth.start_sign_in(visit.session, person, visit.now, days(visit)), ""
-        )
+        return _signed_in(visit, person)
 
     @post("/sign-out", sync_to_thread=True)
     def sign_out(self, visit: NamedDependency[Visit]) -> Response[Any]:

@@ -315,7 +315,6 @@ def workspace_context(
             "proofs": "/api/v1/proofs",
             "sign_in": f"/sign-in?next_page=/work/{batch.id}",
         },
-        "messages": widgets.messages(visit),
     }
 
 

@@ -55,7 +55,7 @@ def environment(lang: str) -> Environment:
         lstrip_blocks=True,
     )
     made.install_gettext_translations(i18n.translations(lang), newstyle=True)  # type: ignore[attr-defined]
-    made.globals["assets"] = assets
+    made.globals["assets"] = made.globals["asset"] = assets
     return made
 
 

@@ -21,16 +21,6 @@ from tasks.items import Item
 
 _markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
 
-# What the workspace's script says; the words are translated with the page and sent along with it.
-MESSAGES = (
-    "All answers saved",
-    "Sending {n}…",
-    "Offline. {n} kept on this device",
-    "Sign in again, your answers are safe",
-    "Choose an answer first",
-)
-
-
 @lru_cache(maxsize=256)
 def markdown(text: str) -> Markup:
     """Render a requester's Markdown, without any HTML of theirs and without images."""
@@ -110,11 +100,6 @@ def answer_from_form(fields: Sequence[Field], form: Mapping[str, Any]) -> dict[s
             continue
         answer[field.name] = _value(field, sent)
     return answer
-
-
-def messages(visit: Visit) -> dict[str, str]:
-    """Give the workspace script's words in the visit's language."""
-    return {text: visit.gettext(text) for text in MESSAGES}
 
 
 def _value(field: Field, sent: Any) -> Any:
