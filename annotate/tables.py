@@ -14,6 +14,7 @@ NOUNS = (
     "tasks.consensus",
     "payments.ledger",
     "payments.fx",
+    "payments.rules",
     "payments.transparency",
 )
 

@@ -1,0 +1,242 @@
+"""The floor of a place and a day: pay rule documents turned into one rate, with every step shown.
+
+Each document becomes exact minor units per hour: by its own hourly amount, else by its own hours, else by
+the shortest plausible ones. Of all rules that cover the place the highest applies; a benchmark is advice
+and never enters, and "no statutory minimum" is a fact to show, never a zero. Pure: whoever has the
+documents gets the same floor.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from hashlib import sha256
+from typing import Any, Final
+
+from payments.money import ceil_minor, minor, text
+from tasks.errors import Conflict
+
+BOOKKEEPING: Final = frozenset({"status", "status_events", "verified_by", "recorded_at"})
+
+PLAUSIBLE_HOURS: Final = {
+    "hour": Fraction(1),
+    "day": Fraction(7),
+    "week": Fraction(35),
+    "month": Fraction(35 * 52, 12),
+    "year": Fraction(35 * 52),
+}
+"""The shortest full-time hours found in law: the divisors where an instrument does not say its own."""
+
+Document = Mapping[str, Any]
+Convert = Callable[[Fraction, str, str], Fraction]
+
+
+class NoRule(Conflict):
+    """No pay rule covers this place on this day, not even the platform's own floor."""
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """The floor of a place and day in minor units per hour, its rule, and all that was considered."""
+
+    rate: Fraction
+    currency: str
+    rule: str
+    sha256: str
+    trace: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Hourly:
+    """A document's rate in its own minor units per hour, and whether the hours behind it were assumed."""
+
+    rate: Fraction
+    basis: str
+    provisional: bool
+
+
+def name(document: Document) -> str:
+    """Name a version: id@version."""
+    return f"{document['id']}@{document['version']}"
+
+
+def hourly_rate(document: Document) -> Fraction:
+    """Give a document's minor units per hour. Raises NoRule if it states that there is no minimum."""
+    found = hourly(document)
+    if found is None:
+        raise NoRule("This document states that there is no statutory minimum.", rule=name(document))
+    return found.rate
+
+
+def hourly(document: Document) -> Hourly | None:
+    """Convert to an hour: the instrument's own hourly amount, else the highest of its units."""
+    found = []
+    said = document.get("hours_basis") or {}
+    for rate in document["rates"]:
+        hours, known = hours_in(rate["per"], said)
+        basis = (
+            "its own hourly amount" if rate["per"] == "hour" else f"{rate['per']} of {_short(hours)} hours"
+        )
+        provisional = not known or (rate["per"] != "hour" and said.get("source", "").startswith("assumed"))
+        own = Hourly(minor(rate["amount"], document["currency"]) / hours, basis, provisional)
+        found.append((rate["per"], own))
+    gazetted = [own for unit, own in found if unit == "hour" and document["authoritative_unit"] == "hour"]
+    return max(gazetted or [own for _, own in found], key=lambda own: own.rate, default=None)
+
+
+def hours_in(unit: str, basis: Mapping[str, Any]) -> tuple[Fraction, bool]:
+    """Say how many hours a unit has, and whether the instrument says so or they are assumed."""
+    if unit == "hour":
+        return Fraction(1), True
+    known = {key: Fraction(basis[key]) for key in ("day", "week", "month", "year") if basis.get(key)}
+    days = basis.get("days_per_week")
+    if "week" not in known:
+        if "year" in known or "month" in known:
+            known["week"] = known.get("year", known.get("month", Fraction(0)) * 12) / 52
+        elif "day" in known and days:
+            known["week"] = known["day"] * days
+    if "week" in known:
+        known.setdefault("month", known["week"] * 52 / 12)
+        known.setdefault("year", known["month"] * 12)
+        if days:
+            known.setdefault("day", known["week"] / days)
+    hours = known.get(unit, Fraction(0))
+    return (hours, True) if hours > 0 else (PLAUSIBLE_HOURS[unit], False)
+
+
+def resolve(
+    documents: Sequence[Document],
+    place: str,
+    area: str | None,
+    day: date,
+    convert: Convert,
+    currency: str | None = None,
+) -> Resolution:
+    """Find the floor where somebody works: the highest rate of all rules that cover place, area and day.
+
+    `place` is a country or a part of one; a part is also covered by its country's rules. A rule for an area
+    covers that area, and whoever has not told an area, so that not telling never costs. Of the platform's own
+    floors the nearest counts. Of promises and agreements, pass only those that bind this batch and worker.
+    `convert` turns minor units of one currency into exact minor units of another.
+    """
+    covering = _nearest_platform([one for one in _newest(documents, day) if _covers(one, place, area)], place)
+    rated = [(one, own) for one in covering if _competes(one) and (own := hourly(one)) is not None]
+    if not rated:
+        raise NoRule(place=place, day=day.isoformat())
+    unit = currency or _currency([one for one, _ in rated], place)
+    worth = {
+        name(one): own.rate if one["currency"] == unit else convert(own.rate, one["currency"], unit)
+        for one, own in rated
+    }
+    winner = max((one for one, _ in rated), key=lambda one: (worth[name(one)], _rank(one), name(one)))
+    trace = [_traced(one, worth.get(name(one)), unit, applied=one is winner) for one in covering]
+    return Resolution(worth[name(winner)], unit, name(winner), document_hash(winner), trace)
+
+
+def why(resolution: Resolution) -> list[str]:
+    """Say in sentences what was considered and what applies, the applied rule first."""
+    ordered = sorted(resolution.trace, key=lambda entry: not entry["applied"])
+    return [f"{entry['rule']} ({entry['kind']}): {entry['note']}" for entry in ordered]
+
+
+def _newest(documents: Iterable[Document], day: date) -> list[Document]:
+    """Keep of each rule the newest version in force on that day, and the newest suspended one."""
+    kept: dict[tuple[str, str], Document] = {}
+    for one in documents:
+        until = one["effective_to"]
+        if date.fromisoformat(one["effective_from"]) > day or (until and date.fromisoformat(until) <= day):
+            continue
+        key = (one["id"], one["status"])
+        if one["status"] in {"in_force", "suspended"} and (key not in kept or _age(one) > _age(kept[key])):
+            kept[key] = one
+    return sorted(kept.values(), key=name)
+
+
+def _age(document: Document) -> tuple[str, int]:
+    return document["effective_from"], document["version"]
+
+
+def _covers(document: Document, place: str, area: str | None) -> bool:
+    """Tell whether a rule covers a place; no jurisdiction means everywhere."""
+    if document["jurisdiction"] not in {None, "*", place, place.partition("-")[0]}:
+        return False
+    return area is None or bool(document.get("area") in {None, area})
+
+
+def _nearest_platform(documents: Sequence[Document], place: str) -> list[Document]:
+    floors = [one for one in documents if one["kind"] == "platform" and one["status"] == "in_force"]
+    nearest = max((_nearness(one, place) for one in floors), default=0)
+    return [one for one in documents if one not in floors or _nearness(one, place) == nearest]
+
+
+def _nearness(document: Document, place: str) -> int:
+    jurisdiction = document["jurisdiction"]
+    return 0 if jurisdiction in {None, "*"} else 2 if jurisdiction == place else 1
+
+
+def _competes(document: Document) -> bool:
+    return bool(document["status"] == "in_force" and document["kind"] != "benchmark")
+
+
+def _currency(rated: Sequence[Document], place: str) -> str:
+    """Choose the currency: the law's of the place, else of the platform's floor there, else what there is."""
+    order = {"statutory": 2, "platform": 1}
+    first = max(rated, key=lambda one: (order.get(one["kind"], 0), _nearness(one, place), name(one)))
+    return str(first["currency"])
+
+
+def _rank(document: Document) -> int:
+    """Order equals: the law is named before an agreement, an agreement before a promise or the platform."""
+    return {"statutory": 3, "agreement": 2, "requester_promise": 1}.get(document["kind"], 0)
+
+
+def _traced(document: Document, worth: Fraction | None, currency: str, *, applied: bool) -> dict[str, Any]:
+    own = hourly(document)
+    entry = {
+        "rule": name(document),
+        "sha256": document_hash(document),
+        "kind": document["kind"],
+        "status": document["status"],
+        "jurisdiction": document["jurisdiction"],
+        "area": document.get("area"),
+        "applied": applied,
+        "note": _note(document, own, worth, currency, applied=applied),
+    }
+    if own is not None:
+        entry |= {"hourly": str(own.rate), "currency": document["currency"], "basis": own.basis}
+        entry |= {"provisional": own.provisional}
+    if worth is not None:
+        entry |= {"compared": str(worth), "compared_currency": currency}
+    return entry
+
+
+def _note(
+    document: Document, own: Hourly | None, worth: Fraction | None, currency: str, *, applied: bool
+) -> str:
+    if own is None:
+        return "no statutory minimum; that is never read as zero"
+    words = f"{_money(own.rate, document['currency'])} an hour ({own.basis}{', assumed' * own.provisional})"
+    if worth is not None and document["currency"] != currency:
+        words += f", which is {_money(worth, currency)}"
+    if document["status"] == "suspended":
+        return f"{words}; suspended, not applied"
+    if document["kind"] == "benchmark":
+        return f"{words}; advice, never a floor"
+    return f"{words}; {'applies, the highest' if applied else 'lower'}"
+
+
+def _money(rate: Fraction, currency: str) -> str:
+    return f"{text(ceil_minor(rate), currency)} {currency}"
+
+
+def _short(hours: Fraction) -> str:
+    whole, hundredths = divmod(round(hours * 100), 100)
+    return f"{whole}.{hundredths:02d}" if hundredths else str(whole)
+
+
+def document_hash(document: Document) -> str:
+    """Hash what a rule says, without status, verifications and recording (sorted keys, no spaces)."""
+    says = {key: value for key, value in document.items() if key not in BOOKKEEPING}
+    form = json.dumps(says, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return sha256(form.encode()).hexdigest()
