@@ -20,8 +20,8 @@ DAY = date(2026, 11, 16)
 
 def known(session: Session, base: str, quote: str, rate: str, day: date = DAY, **more: Any) -> FxRate:
     at = datetime.fromisoformat("2026-11-16T06:00:00Z")
-    named = {"provider": "ECB", "now": at} | more
-    return record(session, base=base, quote=quote, rate=Decimal(rate), as_of=day, **named)
+    named: dict[str, Any] = {"provider": "ECB", **more}
+    return record(session, base=base, quote=quote, rate=Decimal(rate), as_of=day, now=at, **named)
 
 
 def test_a_rate_is_recorded_once(session: Session) -> None:

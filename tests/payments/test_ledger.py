@@ -56,14 +56,8 @@ def booked(session: Session, now: datetime) -> Callable[..., Journal]:
     keys = itertools.count()
 
     def book(*moves: Move, **more: Any) -> Journal:
-        named = {
-            "kind": "test",
-            "key": f"k{next(keys)}",
-            "effective_at": now,
-            "now": now,
-            "actor": "test",
-        } | more
-        return post(session, moves=moves, **named)
+        named: dict[str, Any] = {"kind": "test", "key": f"k{next(keys)}", "actor": "test", **more}
+        return post(session, moves=moves, effective_at=now, now=now, **named)
 
     return book
 
@@ -327,8 +321,8 @@ def test_a_document_holds_the_whole_journal(session: Session, booked: Callable[.
         "UPDATE account SET currency = 'USD', version = version + 1",
         "UPDATE account SET debits = debits - 1, version = version + 1 WHERE debits > 0",
         "UPDATE account SET credits = credits + 1",
-        "INSERT INTO account OVERRIDING SYSTEM VALUE SELECT * FROM account"
-        " ON CONFLICT (id) DO UPDATE SET opened_at = now(), version = account.version + 1",
+        """INSERT INTO account OVERRIDING SYSTEM VALUE SELECT * FROM account
+        ON CONFLICT (id) DO UPDATE SET opened_at = now(), version = account.version + 1""",
     ],
 )
 def test_the_database_refuses_to_change_the_books(

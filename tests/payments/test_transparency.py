@@ -1,18 +1,22 @@
 """The log: RFC 6962 by its own definition, signed heads against tampering, and the sequencer on PostgreSQL."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from hashlib import sha256
+from threading import Barrier
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from payments import fx, ledger, transparency
 from payments.canonical import canonical, moment
 from payments.ledger import Journal, Move, post
 from payments.merkle import consistency_path, inclusion_path, subtree_of
@@ -40,6 +44,7 @@ from payments.transparency import (
     verify_inclusion,
     verify_note,
 )
+from tasks.db import transaction
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 ORIGIN = "fairlabel.example/log"
@@ -308,11 +313,11 @@ def test_stored_nodes_prove_what_the_leaves_prove(
         assert sequence(session, now, limit) == limit
     leaves = [leaf_hash(one) for one in session.scalars(select(LogEntry.commitment).order_by(LogEntry.seq))]
     assert len(leaves) == base + 13
-    for old in range(len(leaves) + 1):
+    for old in (0, 1, 2, *range(base, len(leaves) + 1)):
         assert root_at(session, old) == root(leaves[:old])
         proof = consistency_proof(session, old, len(leaves))
         assert proof == consistency_path(old, len(leaves), subtree_of(leaves))
-    for seq in range(len(leaves)):
+    for seq in (0, *range(base, len(leaves))):
         proof = inclusion_proof(session, seq, len(leaves))
         assert verify_inclusion(leaves[seq], seq, len(leaves), proof, root(leaves))
     for seq, grown in ((-1, 3), (3, 3), (0, len(leaves) + 1)):
@@ -397,3 +402,40 @@ def test_an_empty_log_has_a_head() -> None:
     assert (
         verify_note(note, Ed25519PublicKey.from_public_bytes(KEY.public_key().public_bytes_raw())).size == 0
     )
+
+
+def test_sequencers_and_submitters_do_not_disturb_each_other(engine: Engine, now: datetime) -> None:
+    name = uuid4().hex
+    gate = Barrier(8)
+
+    def work(number: int) -> None:
+        gate.wait()
+        for step in range(6):
+            with transaction(engine) as session:
+                # Each fact is submitted twice, by two callers; each caller sequences between.
+                submit(session, "fact", f"{name}:{number // 2}:{step}", {"n": step}, now)
+            with transaction(engine) as session:
+                sequence(session, now, limit=3)
+                sign_checkpoint(session, KEY, ORIGIN, now)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    with transaction(engine) as session:
+        while sequence(session, now):
+            pass
+        seqs = session.scalars(select(LogEntry.seq).order_by(LogEntry.seq)).all()
+        assert seqs == list(range(len(seqs)))
+        mine = select(func.count(LogEntry.seq)).where(LogEntry.ref.startswith(name))
+        assert session.scalar(mine) == 4 * 6
+        assert failed(session, now) == []
+
+
+def test_a_migration_may_build_the_same_guards(session: Session) -> None:
+    for statement in (*ledger.GUARDS, *fx.GUARDS, *transparency.GUARDS):
+        session.execute(text(statement))
+    triggers = session.scalars(text("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal")).all()
+    assert {"account_only_grows", "account_stays", "journal_only_grows", "transfer_only_grows"} <= set(
+        triggers
+    )
+    assert {"transfer_sealed", "journal_awaits_log", "fx_rate_only_grows"} <= set(triggers)
+    assert {"log_entry_only_grows", "log_node_only_grows", "checkpoint_only_grows"} <= set(triggers)
