@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from schemas.uploads import FILE_BYTES_MAX, BadRow, FileProblem, Row, rows
 from sqlalchemy import BigInteger, ForeignKey, Identity, delete, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from schemas.uploads import FILE_BYTES_MAX, BadRow, FileProblem, Row, rows
 from tasks.batches import Batch, BatchNotDraft, BatchState
 from tasks.db import Base, new_id
 from tasks.errors import Invalid, NotFound

@@ -14,8 +14,8 @@ from payments import fx, rules
 from tasks import people, projects
 from tasks.answers import Stored, submit
 from tasks.assignments import Assignment, claim
-from tasks.batches import Batch, create_batch
-from tasks.items import add_items
+from tasks.batches import Batch, create_batch, open_batch
+from tasks.items import add_items, open_slots
 from tasks.people import Person, Role
 from tasks.projects import Definition, Project
 
@@ -72,6 +72,14 @@ def batch(session: Session, now: datetime, of: Project | None = None, items: int
         for n in range(1, items + 1)
     ]
     add_items(session, made.id, rows, made.answers_wanted)
+    return made
+
+
+def served(session: Session, now: datetime, **more: Any) -> Batch:
+    """A batch whose slots are open, whoever paid for them."""
+    made = batch(session, now, **more)
+    open_slots(session, made.id, 100_000)
+    open_batch(session, made, now)
     return made
 
 
