@@ -1,0 +1,23 @@
+// Ordinary pages: runs that refresh themselves, uploads with a bar, menus that close. All of it works without.
+import { watch } from "./live";
+import { uploads } from "./upload";
+
+for (const found of document.querySelectorAll<HTMLElement>("[data-live]")) watch(found);
+for (const form of document.querySelectorAll<HTMLFormElement>("form[data-upload]")) uploads(form);
+document.querySelector<HTMLElement>("[data-focus]")?.focus();
+for (const button of document.querySelectorAll<HTMLElement>("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
+
+const menus = (): NodeListOf<HTMLDetailsElement> => document.querySelectorAll("details.menu[open]");
+document.addEventListener("click", (event) => {
+  for (const menu of menus()) if (!menu.contains(event.target as Node)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of menus()) {
+    menu.open = false;
+    menu.querySelector("summary")?.focus();
+  }
+});
