@@ -16,6 +16,7 @@ COMMANDS = {
     "migrate": ("annotate.commands.serve:migrate", "Bring the database to the newest shape."),
     "serve": ("annotate.commands.serve:serve", "Serve the pages and the API."),
     "worker": ("annotate.commands.serve:worker", "Do the jobs of the queue."),
+    "audit": ("annotate.commands.audit:audit", "Recompute wages from the files of others."),
 }
 
 
@@ -61,4 +62,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="fairlabel")

@@ -1,5 +1,4 @@
-"""Writes THIRD-PARTY-NOTICES.md: name, version, licence and address of each package that runs with
-Fairlabel.
+"""Writes THIRD-PARTY-NOTICES.md: the packages that run with Fairlabel and their licences.
 
 A package under the GPL or AGPL stops it: none may run with Fairlabel. (The LGPL may: we link and change
 nothing.)

@@ -9,7 +9,16 @@ root=$PWD
 venv=.venv
 front=annotate/frontend
 logs=$(mktemp -d)
-trap 'rm -rf "$logs"' EXIT
+jobs=()
+
+# Leaves nothing running and no draft behind, whether it ends well, badly or by Ctrl-C.
+tidy() {
+  local job
+  for job in "${jobs[@]}"; do kill -- "-$job" 2>/dev/null || true; done
+  rm -rf "$logs"
+}
+trap tidy EXIT
+trap 'exit 130' INT TERM HUP
 
 fail() { printf '\n%s\n' "$1" >&2; exit 1; }
 hash_of() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1; }
@@ -109,15 +118,32 @@ compile_catalogues() {
 
 case $kind in run | dev) ;; *) fail "usage: deploy/setup.sh run|dev" ;; esac
 
+# Python compiles a module at its first import; done once here, every process of the first start is spared it.
+compile_modules() {
+  local stamp=$venv/.fairlabel-compiled
+  [ "$stamp" -nt "$venv/.fairlabel-packages" ] && return
+  env -u PYTHONDONTWRITEBYTECODE DATABASE_URL=postgresql:// "$venv/bin/python" -c '
+import contextlib, importlib
+for name in ("annotate.migrate", "annotate.tables", "annotate.worker", "annotate.app", "uvicorn.main"):
+    with contextlib.suppress(Exception):
+        importlib.import_module(name)
+' >/dev/null 2>&1 || true
+  touch "$stamp"
+}
+
 prepare_python() {
   install_packages
   compile_catalogues
+  compile_modules
 }
 
-# Both run as jobs of their own, where a failing command ends the job.
+# Both run as jobs with a process group each: a failing command ends its job, and `tidy` can end a whole job.
+set -m
 build_front_end &
 front_end=$!
 prepare_python &
 python=$!
+jobs=("$front_end" "$python")
+set +m
 wait "$python" || fail "The Python packages could not be installed; the reason stands above."
 wait "$front_end" || fail "The pages could not be built; the reason stands above."

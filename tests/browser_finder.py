@@ -1,5 +1,4 @@
-"""Finds the Chromium of the browser tests: CHROMIUM, then the system's; `--install` brings Debian's if it
-may.
+"""Finds the Chromium of the browser tests: CHROMIUM, then the system's; `--install` brings Debian's.
 
 Without a browser the browser tests are skipped here, loudly, and fail where CI=true.
 """

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from annotate.stack.home import find_home, instance_environment
+from annotate.stack.process import StackError
 
 
 def web_arguments(host: str, port: int) -> list[str]:
@@ -54,7 +55,13 @@ def worker(concurrency: int, queues: str, *, beat: bool, ready_file: Path | None
 @click.command(short_help="Bring the database to the newest shape.")
 def migrate() -> None:
     """Bring the database to the newest shape, as one transaction."""
+    from sqlalchemy.exc import OperationalError
+
     from annotate.migrate import upgrade
 
-    upgrade(instance_environment()["DATABASE_URL"])
+    try:
+        upgrade(instance_environment()["DATABASE_URL"])
+    except OperationalError as problem:
+        cause = str(problem.orig).strip()
+        raise StackError(f"The database does not take us in: {cause}. Look at DATABASE_URL.") from None
     click.echo("The database has the newest shape.")

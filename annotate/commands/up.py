@@ -18,9 +18,11 @@ from rich.console import Console
 from annotate.commands.serve import web_arguments
 from annotate.stack.home import Home, open_home
 from annotate.stack.postgres import Postgres
-from annotate.stack.process import Process, Service, StackError
+from annotate.stack.process import Service, StackError
 from annotate.stack.supervisor import Stopped, Supervisor
 from annotate.stack.valkey import Valkey
+
+FAIRLABEL = (sys.executable, "-m", "annotate.cli")
 
 
 @click.command(short_help="Start everything here.")
@@ -41,7 +43,7 @@ def up(port: int, host: str, *, demo: bool, with_worker: bool) -> None:
                 bring_up(supervisor, home, host=host, port=port, demo=demo, with_worker=with_worker)
                 supervisor.keep()
         except Stopped:
-            supervisor.console.print("\n  Stopped. The data is kept.", style="dim")
+            supervisor.say("\n  [dim]Stopped. The data is kept.[/]")
 
 
 def bring_up(
@@ -49,7 +51,7 @@ def bring_up(
 ) -> None:
     """Start one after the other what the next one needs."""
     url = f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0', '::', '::1') else host}:{port}"  # noqa: S104
-    supervisor.console.print(f"[bold]Fairlabel[/] [dim]state in {home.root}[/]")
+    supervisor.say(f"[bold]Fairlabel[/] [dim]state in {home.root}[/]")
     env = dict(os.environ)
     env.update(start_servers(supervisor, home))
     env["FAIRLABEL_HOME"] = str(home.root)
@@ -58,20 +60,19 @@ def bring_up(
     if demo:
         env["FAIRLABEL_INSTANCE"] = env.get("FAIRLABEL_INSTANCE") or "demo"
     home.remember({name: env[name] for name in ("FAIRLABEL_BASE_URL", "FAIRLABEL_INSTANCE") if name in env})
-    supervisor.step("Database is current", lambda: _migrate(env["DATABASE_URL"]))
+    migration = Service(
+        name="Migration", argv=[*FAIRLABEL, "migrate"], env=env, log=home.logs / "migrate.log"
+    )
+    supervisor.done("Database has the newest shape", supervisor.run(migration))
     services = [web_service(home, env, host, port)]
     if with_worker:
         services.append(worker_service(home, env))
     supervisor.start(*reversed(services))
     if demo:
         fill_demo(supervisor, env)
-    supervisor.console.print(
-        f"\n  Fairlabel is at [bold]{env['FAIRLABEL_BASE_URL']}[/]  [dim]Ctrl-C stops it.[/]\n"
-    )
+    supervisor.say(f"\n  Fairlabel is at [bold]{env['FAIRLABEL_BASE_URL']}[/]  [dim]Ctrl-C stops it.[/]\n")
     if not with_worker:
-        supervisor.console.print(
-            "  [yellow]![/] No worker runs here: uploads, pay and consensus wait for one."
-        )
+        supervisor.say("  [yellow]![/] No worker runs here: uploads, pay and consensus wait for one.")
 
 
 def start_servers(supervisor: Supervisor, home: Home) -> dict[str, str]:
@@ -111,7 +112,7 @@ def worker_service(home: Home, env: dict[str, str]) -> Service:
     told.unlink(missing_ok=True)
     return Service(
         name="Worker",
-        argv=[sys.executable, "-m", "annotate.cli", "worker", "--ready-file", str(told)],
+        argv=[*FAIRLABEL, "worker", "--ready-file", str(told)],
         log=home.logs / "worker.log",
         ready=_written_in(told),
         env=env,
@@ -121,16 +122,10 @@ def worker_service(home: Home, env: dict[str, str]) -> Service:
 
 def fill_demo(supervisor: Supervisor, env: dict[str, str]) -> None:
     """Run `fairlabel demo`, showing what it prints. A demo that fails leaves the product running."""
-    argv = [sys.executable, "-m", "annotate.cli", "demo"]
-    process = Process(Service(name="Demo", argv=argv, env=env, cwd=os.getcwd()))  # noqa: PTH109
     try:
-        while not process.ended():
-            supervisor.look_after()
-            supervisor.pause(1.0)
-    finally:
-        process.stop()
-    if process.popen.returncode != 0:
-        supervisor.console.print(f"  [yellow]![/] The demonstration was not made ({process.how_it_ended()}).")
+        supervisor.run(Service(name="The demonstration", argv=[*FAIRLABEL, "demo"], env=env))
+    except StackError as problem:
+        supervisor.say(f"  [yellow]![/] {problem.message}")
 
 
 def check_port(host: str, port: int) -> None:
@@ -176,16 +171,3 @@ def _written_in(path: Path) -> Callable[[int], bool]:
             return False
 
     return ready
-
-
-def _migrate(database_url: str) -> None:
-    from sqlalchemy.exc import OperationalError
-
-    from annotate.migrate import upgrade
-
-    try:
-        upgrade(database_url)
-    except OperationalError as problem:
-        raise StackError(
-            f"The database does not take us in: {str(problem.orig).strip()}. Look at DATABASE_URL."
-        ) from None

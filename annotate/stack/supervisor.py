@@ -93,7 +93,12 @@ class Supervisor:
 
     def done(self, label: str, seconds: float) -> None:
         """Say that something is done."""
-        self.console.print(f"  [green]✓[/] {label} [dim]{seconds:.1f} s[/]")
+        self.say(f"  [green]✓[/] {label} [dim]{seconds:.1f} s[/]")
+
+    def say(self, text: str) -> None:
+        """Say something. A terminal that has gone away is no reason to stop."""
+        with contextlib.suppress(OSError):
+            self.console.print(text, soft_wrap=True)
 
     def start(self, *services: Service) -> None:
         """Start services together and wait until each is ready. Raises StackError, Stopped."""
@@ -118,13 +123,25 @@ class Supervisor:
         else:
             process.check_start()
 
+    def run(self, service: Service) -> float:
+        """Run something that ends by itself; give its seconds. Raises StackError if it fails, Stopped."""
+        process = Process(service)
+        try:
+            while not process.ended():
+                self.look_after()
+                self.pause(0.2)
+        finally:
+            process.stop()
+        if process.popen.returncode != 0:
+            raise StackError(process.last_words(f"{service.name} failed ({process.how_it_ended()})."))
+        return time.monotonic() - process.began
+
     def keep(self) -> None:
         """Watch over the services. Raises Stopped, or StackError if one cannot be kept alive."""
         while True:
             self.look_after()
-            self.pause(
-                min([1.0, *(max(0.0, kept.due - time.monotonic()) for kept in self.kept if not kept.process)])
-            )
+            waiting = any(kept.process is None or not kept.announced for kept in self.kept)
+            self.pause(0.05 if waiting else 1.0)
 
     def look_after(self) -> None:
         """Bury the dead and start again what is due. Raises StackError after too many deaths."""
@@ -151,15 +168,16 @@ class Supervisor:
         pause = min(LONGEST_PAUSE, 0.5 * 2 ** (len(recent) - 1))
         kept.due = now + pause
         log = f" Log: {kept.service.log}" if kept.service.log else ""
-        self.console.print(
-            f"  [yellow]![/] {name} died ({process.how_it_ended()}); starting it again in {pause:g} s.{log}",
-            soft_wrap=True,
+        self.say(
+            f"  [yellow]![/] {name} died ({process.how_it_ended()}); starting it again in {pause:g} s.{log}"
         )
 
     def _announce_again(self, kept: Kept, process: Process) -> None:
         if process.ready():
             kept.announced = True
             self.done(f"{kept.service.name} ready again", time.monotonic() - process.began)
+        elif time.monotonic() - process.began > kept.service.start_limit:
+            process.stop()  # the next look counts it as a death
 
     def stop_all(self) -> None:
         """Stop the services, the latest first, within ten seconds; a second Ctrl-C leaves them less time."""
