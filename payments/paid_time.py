@@ -252,7 +252,7 @@ def _unit(part: Interval | Declared) -> Unit:
 
 def _owned(spans: list[tuple[int, int, Unit]]) -> list[Share]:
     """Give each covered second to the span that started latest."""
-    spans = [span for span in set(spans) if span[1] > span[0]]
+    spans = [span for span in spans if span[1] > span[0]]
     opened: dict[Unit, int] = {}
     for start, _, unit in spans:
         opened[unit] = min(start, opened.get(unit, start))

@@ -248,6 +248,29 @@ def test_returning_to_a_tab_switches_back_to_it() -> None:
     ]
 
 
+def test_opening_a_unit_again_switches_back_to_it() -> None:
+    x = [Event(0, Kind.open, "x", "X"), Event(70, Kind.open, "x", "X"), Event(100, Kind.submit, "x", "X")]
+    y = [Event(50, Kind.open, "y", "Y"), Event(90, Kind.submit, "y", "Y")]
+    assert spans(allocate(measure([*x, *y], grace))) == [(0, 50, "x"), (50, 70, "y"), (70, 100, "x")]
+
+
+def test_neighbours_of_one_unit_are_one_share() -> None:
+    shares = allocate([interval(0, 10, "a"), interval(10, 20, "a"), interval(12, 15, "a")])
+    assert spans(shares) == [(0, 20, "a")]
+
+
+def test_a_declaration_fills_around_what_is_measured() -> None:
+    measured = [interval(0, 11, "a"), interval(20, 25, "a"), interval(40, 60, "a")]
+    claim = Declared(10, 50, "d", "D", Category.A)
+    assert spans(allocate(measured, [claim])) == [
+        (0, 11, "a"),
+        (11, 20, "d"),
+        (20, 25, "a"),
+        (25, 40, "d"),
+        (40, 60, "a"),
+    ]
+
+
 def test_touching_a_batch_now_and_then_collects_nothing_twice() -> None:
     """Y is open and proven; one proof of X each minute beneath it moves no second of Y to X."""
     x = [Event(0, Kind.open, "x", "X"), *(Event(60 * n, Kind.proof, "x", "X") for n in range(1, 30))]

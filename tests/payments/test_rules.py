@@ -86,6 +86,14 @@ def test_the_instruments_own_hour_counts() -> None:
     assert hourly_rate(by_month) == Fraction(1804740 * 12, 52 * 52)
 
 
+def test_an_authoritative_hour_stands_beside_a_higher_day() -> None:
+    rates = [{"per": "hour", "amount": "10"}, {"per": "day", "amount": "90"}]
+    basis = {"day": "8", "source": "article 1"}
+    assert hourly_rate(rule("A", "AA", "1", rates=rates, hours_basis=basis)) == 1000
+    by_day = rule("A", "AA", "1", rates=rates, hours_basis=basis, authoritative_unit="day")
+    assert hourly_rate(by_day) == Fraction(9000, 8)
+
+
 def test_the_highest_of_several_units_counts() -> None:
     rates = [{"per": "month", "amount": "1600"}, {"per": "day", "amount": "90"}]
     basis = {"week": "40", "days_per_week": 5, "source": "article 1"}
