@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas.definition import TaskDefinition
 from schemas.fields import KINDS, answer_problems
+from schemas.kept import Kept
 from schemas.problems import Problem
 from schemas.registry import Validator, compiled
 from schemas.strict_json import canonical
@@ -15,7 +16,7 @@ from schemas.strict_json import canonical
 COMPILED_KEPT = 256
 """Validators that stay compiled in one process."""
 
-_compiled: dict[str, Validator] = {}
+_compiled: Kept[Validator] = Kept(COMPILED_KEPT)
 
 
 class AnswerValidator:
@@ -25,11 +26,7 @@ class AnswerValidator:
         """Compile the definition's answer schema, or take the one that is kept."""
         self.definition = definition
         found = _compiled.get(definition.digest)
-        if found is None:
-            while len(_compiled) >= COMPILED_KEPT:
-                _compiled.pop(next(iter(_compiled)), None)
-            found = _compiled.setdefault(definition.digest, compiled(definition.answer_schema()))
-        self._validator = found
+        self._validator = found or _compiled.keep(definition.digest, compiled(definition.answer_schema()))
 
     def problems(self, answer: Any, data: dict[str, Any], *, partial: bool = False) -> list[Problem]:
         """Say all that is wrong with an answer to an item's data; `partial` lets required fields be absent (gold)."""

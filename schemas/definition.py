@@ -11,6 +11,7 @@ import msgspec
 
 from schemas.fields import Field
 from schemas.fields import answer_schema as schema_of_answer
+from schemas.kept import Kept
 from schemas.lint import doubts, lint, references
 from schemas.problems import PROBLEMS_MAX, Problem, from_errors
 from schemas.registry import DEFINITION_BYTES_MAX, shipped, validator
@@ -81,7 +82,7 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True):
         raise KeyError(name)
 
 
-_parsed: dict[str, TaskDefinition] = {}
+_parsed: Kept[TaskDefinition] = Kept(PARSED_KEPT)
 
 
 def check(document: bytes | str | dict[str, Any]) -> list[Problem]:
@@ -99,9 +100,7 @@ def parse(document: bytes | str | dict[str, Any]) -> TaskDefinition:
     if problems:
         raise WrongDocument(problems)
     made = _typed(value)
-    while len(_parsed) >= PARSED_KEPT:
-        _parsed.pop(next(iter(_parsed)), None)
-    return _parsed.setdefault(made.digest, made)
+    return _parsed.keep(made.digest, made)
 
 
 def warnings(document: bytes | str | dict[str, Any]) -> list[Problem]:

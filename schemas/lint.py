@@ -31,6 +31,7 @@ _FITTING = {
     "array": {"items", "minItems", "maxItems"},
     "object": {"properties", "required", "additionalProperties", "minProperties", "maxProperties"},
 }
+_COLUMN = re.compile(r"(?! )[^\x00-\x1f\x7f]{1,100}(?<! )")
 _PARTICULAR = frozenset().union(*_FITTING.values())
 _PAIRS = (
     ("minLength", "maxLength"),
@@ -134,6 +135,10 @@ def _data(schema: dict[str, Any], path: list[str | int], depth: int) -> Iterator
         if name not in columns:
             yield _no_column(name, columns, [*path, "required", place])
     for name, child in columns.items():
+        if not _COLUMN.fullmatch(name):
+            message = f"the column name {shortened(name)} cannot be used."
+            hint = "Take 1 to 100 characters, without spaces at the ends and without line breaks or tabs."
+            yield Problem(pointer([*path, "properties", name]), message, hint)
         yield from _data(child, [*path, "properties", name], depth + 1)
     if "items" in schema:
         yield from _data(schema["items"], [*path, "items"], depth + 1)

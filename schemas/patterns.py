@@ -9,6 +9,7 @@ import importlib
 import re
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 PATTERN_CHARS_MAX = 200
@@ -25,6 +26,7 @@ _REFUSED = {
     "GROUPREF": "a reference back to a group",
     "GROUPREF_EXISTS": "a condition on a group",
 }
+_TOKENS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]|\$", re.DOTALL)
 _REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 _SINGLES = ("LITERAL", "NOT_LITERAL", "IN", "ANY")
 # Every ASCII character and a few beyond, to ask whether two classes of characters can meet.
@@ -42,9 +44,9 @@ def unsafe(pattern: str, text_chars_max: int = TEXT_CHARS_MAX) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a pattern of doubtful meaning is no pattern
-            compiled = re.compile(pattern)
-            parts = _parser.parse(pattern)
-        if compiled.flags & ~re.UNICODE:
+            compiled = re.compile(_as_in_browsers(pattern), re.ASCII)
+            parts = _parser.parse(_as_in_browsers(pattern), re.ASCII)
+        if compiled.flags & ~re.ASCII:
             return "it changes the flags of matching"
         length = min(text_chars_max, TEXT_CHARS_MAX)
         steps = _steps(list(parts), length, 1) * (1 if _is_anchored(parts) else length + 1)
@@ -59,7 +61,13 @@ def unsafe(pattern: str, text_chars_max: int = TEXT_CHARS_MAX) -> str | None:
 
 def matches(pattern: str, text: str) -> bool:
     """Tell whether a checked pattern occurs in a text; a text over the limit does not match."""
-    return len(text) <= TEXT_CHARS_MAX and re.search(pattern, text) is not None
+    return len(text) <= TEXT_CHARS_MAX and re.search(_as_in_browsers(pattern), text, re.ASCII) is not None
+
+
+@lru_cache(maxsize=1_024)
+def _as_in_browsers(pattern: str) -> str:
+    """Make `$` the end of the text alone: Python's also stands before a last line break."""
+    return _TOKENS.sub(lambda token: r"\Z" if token[0] == "$" else token[0], pattern)
 
 
 def _steps(parts: Sequence[Any], length: int, after: int) -> int:
@@ -180,5 +188,5 @@ def _class_takes(one: Any, sign: str) -> bool:
         return bool(told[0] <= ord(sign) <= told[1])
     if kind == "CATEGORY":
         form = {"DIGIT": r"\d", "SPACE": r"\s", "WORD": r"\w"}[str(told).rsplit("_", 1)[1]]
-        return (re.match(form, sign) is not None) != ("NOT" in str(told))
+        return (re.match(form, sign, re.ASCII) is not None) != ("NOT" in str(told))
     return False

@@ -91,8 +91,8 @@ def _registry() -> Registry[Any]:
 
 
 def _pattern(_: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if not isinstance(instance, str) or len(instance) > schema.get("maxLength", TEXT_CHARS_MAX):
-        return  # too long for its own limit: that is told already
+    if not isinstance(instance, str) or len(instance) > schema.get("maxLength", len(instance)):
+        return  # too long for its own limit: that is told already, and the text must not be matched
     if not matches(pattern, instance):
         yield ValidationError("pattern")
 
@@ -103,8 +103,16 @@ def _unique_items(_: Any, wanted: bool, instance: Any, __: Any) -> Iterator[Vali
         yield ValidationError("uniqueItems")
 
 
+def _is_integer(_: Any, value: Any) -> bool:
+    """Tell whether a value is a whole number in its own type: 1.0 cannot count characters."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 _extend: Any = validators.extend
-_Bounded: Any = _extend(Draft202012Validator, {"pattern": _pattern, "uniqueItems": _unique_items})
+_types = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
+_Bounded: Any = _extend(
+    Draft202012Validator, {"pattern": _pattern, "uniqueItems": _unique_items}, type_checker=_types
+)
 
 
 def _format(name: str) -> Callable[[Callable[[str], bool]], Callable[[str], bool]]:

@@ -161,11 +161,9 @@ def _own_faults(value: Any, path: tuple[str | int, ...]) -> Iterator[Problem]:
         yield Problem(
             pointer(path), "NaN and endless numbers are not JSON.", "Write a number, or leave it out."
         )
-    elif isinstance(value, int) and abs(value) > EXACT_INTEGER_MAX:
+    elif isinstance(value, int | float) and abs(value) > EXACT_INTEGER_MAX:
         hint = "Write it as a text, in quotes."
-        yield Problem(
-            pointer(path), f"a whole number beyond {EXACT_INTEGER_MAX:,} is not kept exactly.", hint
-        )
+        yield Problem(pointer(path), f"a number beyond {EXACT_INTEGER_MAX:,} is not kept exactly.", hint)
     elif value is not None and not isinstance(value, int | float | list):
         yield Problem(
             pointer(path), f"a {type(value).__name__} is not JSON.", "Use texts, numbers, lists and objects."
