@@ -15,6 +15,7 @@ from litestar.response import Redirect
 
 from annotate import auth, i18n
 from annotate.visit import COOKIE, LANGUAGE_COOKIE, THEME_COOKIE, Visit
+from tasks.errors import Conflict, Invalid
 from tasks.people import Person, Role
 
 HOME = {
@@ -77,27 +78,30 @@ class Account(Controller):
     def join_page(self, visit: NamedDependency[Visit], token: FromPath[str]) -> Response[Any]:
         """Ask an invited person for name, address, password and place."""
         ticket = auth.invitation(visit.session, token, visit.now)
-        return visit.page(
-            "account/join.html", token=token, role=ticket.role, places=PLACES, problem="", given={}
-        )
+        return _join_page(visit, token, ticket.role or "", "")
 
     @post("/join/{token:str}", sync_to_thread=True)
     def join(self, visit: NamedDependency[Visit], token: FromPath[str]) -> Response[Any]:
         """Join by invitation."""
         auth.count_attempt(visit.session, f"join:{visit.address}", visit.now, minutes=10, most=30)
+        ticket = auth.invitation(visit.session, token, visit.now)
         languages = visit.form.get("languages", [])
-        person = auth.join(
-            visit.session,
-            token,
-            name=visit.text("name", 100),
-            email=visit.text("email", 300),
-            password=visit.text("password", 2000),
-            organisation=visit.text("organisation", 200),
-            place=visit.text("place", 10) or None,
-            time_zone=visit.text("time_zone", 60) or "UTC",
-            languages=[languages] if isinstance(languages, str) else list(languages),
-            now=visit.now,
-        )
+        try:
+            with visit.session.begin_nested():
+                person = auth.join(
+                    visit.session,
+                    token,
+                    name=visit.text("name", 100),
+                    email=visit.text("email", 300),
+                    password=visit.text("password", 2000),
+                    organisation=visit.text("organisation", 200),
+                    place=visit.text("place", 10) or None,
+                    time_zone=visit.text("time_zone", 60) or "UTC",
+                    languages=[languages] if isinstance(languages, str) else list(languages),
+                    now=visit.now,
+                )
+        except (Invalid, Conflict) as problem:
+            return _join_page(visit, token, ticket.role or "", problem.message, problem.status)
         return _signed_in(visit, person)
 
     @post("/sign-out", sync_to_thread=True)
@@ -193,22 +197,39 @@ class AccountApi(Controller):
     @get("/me", sync_to_thread=True)
     def me(self, visit: NamedDependency[Visit]) -> Me:
         """Say who one is here."""
-        person = visit.require(*Role).person
-        return Me(
-            id=str(person.id),
-            name=person.name,
-            role=person.role,
-            organisation=person.organisation,
-            place=person.place,
-            time_zone=person.time_zone,
-            languages=person.languages,
-        )
+        return me_of(visit.require(*Role).person)
+
+
+def me_of(person: Person) -> Me:
+    """Say who somebody is here."""
+    return Me(
+        id=str(person.id),
+        name=person.name,
+        role=person.role,
+        organisation=person.organisation,
+        place=person.place,
+        time_zone=person.time_zone,
+        languages=person.languages,
+    )
 
 
 def local(address: str) -> str:
     """Give the address if it is one of ours, else ''."""
     safe = address.startswith("/") and not address.startswith(("//", "/\\")) and "\\" not in address
     return address if safe and all(character.isprintable() for character in address) else ""
+
+
+def _join_page(visit: Visit, token: str, role: str, problem: str, status: int = 200) -> Response[Any]:
+    return visit.page(
+        "account/join.html",
+        status,
+        token=token,
+        role=role,
+        places=[{"value": code, "label": visit.formats.place(code)} for code in PLACES],
+        languages_of_work=[{"value": code, "label": name} for code, name in i18n.LANGUAGES.items()],
+        problem=visit.gettext(problem) if problem else "",
+        given=visit.form,
+    )
 
 
 def _signed_in(visit: Visit, person: Person, next_page: str = "") -> Response[Any]:

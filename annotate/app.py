@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 from annotate import problems, rendering
 from annotate.account import Account, AccountApi
+from annotate.people import People, PeopleApi
 from annotate.settings import WebSettings
 from annotate.visit import provide_form, provide_session, provide_visit
 from tasks import queue
@@ -76,7 +77,7 @@ def static_files() -> Any:
 
 def controllers() -> list[Any]:
     """Give all pages and API routes."""
-    return [Account, AccountApi]
+    return [Account, AccountApi, People, PeopleApi]
 
 
 class SecurityHeaders:

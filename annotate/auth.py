@@ -221,6 +221,7 @@ def join(
     now: datetime,
     organisation: str = "",
     place: str | None = None,
+    area: str | None = None,
     time_zone: str = "UTC",
     languages: list[str] | None = None,
 ) -> Person:
@@ -234,6 +235,7 @@ def join(
         name=name.strip()[:100],
         organisation=organisation.strip()[:200],
         place=place or None,
+        area=area or None,
         time_zone=time_zone,
         languages=languages,
         now=now,

@@ -107,6 +107,12 @@ class Formats:
         last = end - timedelta(seconds=1)
         return f"{self.day(start)} – {self.day(last)}"
 
+    def place(self, code: str) -> str:
+        """Write a place's name: a country, or a part of one."""
+        country, _, part = code.partition("-")
+        name = self.locale.territories.get(country, country)
+        return f"{name}, {part}" if part else str(name)
+
     def listing(self, words: Sequence[str]) -> str:
         """Write a short list."""
         return ", ".join(words)

@@ -1,0 +1,81 @@
+"""The real application on a committed database of its own, with somebody of each role signed in."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import factories
+import pytest
+from conftest import make_database
+from litestar import Litestar
+from litestar.testing import TestClient
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+import annotate.tables  # noqa: F401  loads every table
+from annotate import auth
+from annotate.app import create_app
+from annotate.settings import WebSettings
+from annotate.visit import CLOCK_HEADER, COOKIE
+from tasks.db import Base, engine_for, transaction
+from tasks.people import Person, Role
+from tasks.settings import TaskSettings
+
+SECRET = "kX9q2vW7mZ4tB8nC3rL6yH1pD5sF0gJa"
+
+
+@dataclass
+class Site:
+    """A running instance; `session` opens a committed transaction, `client` a browser of somebody."""
+
+    app: Litestar
+    engine: Engine
+    now: datetime
+    people: dict[str, Person]
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Run one transaction."""
+        with transaction(self.engine) as made:
+            yield made
+
+    @contextmanager
+    def client(self, who: str | Person | None = None) -> Iterator[TestClient[Litestar]]:
+        """Give a browser, signed in as `who`; writes carry the sign-in's token."""
+        with TestClient(self.app, base_url="http://127.0.0.1:8000") as client:
+            client.headers[CLOCK_HEADER] = self.now.isoformat()
+            if who is not None:
+                person = self.people[who] if isinstance(who, str) else who
+                with self.session() as session:
+                    token = auth.start_sign_in(session, person, self.now, 30)
+                    viewer = auth.viewer_by_cookie(session, token, self.now)
+                assert viewer is not None
+                client.cookies.set(COOKIE, token)
+                client.headers["x-csrf-token"] = viewer.csrf
+            yield client
+
+
+@pytest.fixture(scope="module")
+def site(server_url: str) -> Iterator[Site]:
+    """An instance with its own database for one test file."""
+    name = f"fairlabel_site_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    url = make_database(server_url, name)
+    settings = TaskSettings(
+        database_url=url, broker_url="memory://", fairlabel_instance="test", fairlabel_clock="simulated"
+    )
+    engine = engine_for(url, settings.database_pool)
+    Base.metadata.create_all(engine)
+    now = datetime.fromisoformat("2026-11-16T06:00:00+00:00")
+    with transaction(engine) as session:
+        factories.floors(session, now)
+        people: dict[str, Any] = {
+            Role.WORKER: factories.worker(session, now),
+            Role.REQUESTER: factories.requester(session, now),
+            Role.ORGANIZER: factories.organizer(session, now),
+            Role.OPERATOR: factories.operator(session, now),
+        }
+    yield Site(create_app(settings, WebSettings(secret_key=SECRET)), engine, now, people)
+    engine.dispose()
