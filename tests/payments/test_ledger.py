@@ -492,3 +492,18 @@ def test_crossing_batches_do_not_deadlock(wide: Engine, now: datetime) -> None:
         lines = select(func.sum(Account.version)).where(Account.code.in_(codes))
         assert session.scalar(lines) == 2 * 8 * 25
         assert failed(session) == []
+
+
+def test_batches_with_common_keys_wait_for_each_other(wide: Engine, now: datetime) -> None:
+    name = uuid4().hex
+    lines = [move(f"rail_cash:{name}:KES", f"requester_prefund:{name}:KES", 1)]
+    entries = [Entry("t", f"{name}:{i:04}", lines, now, "a") for i in range(1_500)]
+
+    def book(number: int) -> str:
+        with transaction(wide) as session:
+            post_all(session, entries if number % 2 else entries[::-1], now)
+        return "posted"
+
+    assert together(4, book) == ["posted"] * 4
+    with transaction(wide) as session:
+        assert balance(session, f"requester_prefund:{name}:KES") == 1_500

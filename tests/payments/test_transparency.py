@@ -232,6 +232,18 @@ def test_no_single_character_can_be_changed(place: int, character: str) -> None:
             verify_note(changed, KEY.public_key())
 
 
+def test_a_note_is_written_in_one_way_only() -> None:
+    note, _ = sign(Head(ORIGIN, 7, root(hashes(7))), KEY)
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    ends = [place for place in range(len(note)) if note[place + 1 : place + 3] == "=\n"]
+    assert len(ends) == 2
+    for place in ends:
+        # The last two bits of this character carry nothing, so the bytes stay the same.
+        same = alphabet[alphabet.index(note[place]) ^ 1]
+        with pytest.raises(WrongNote):
+            verify_note(note[:place] + same + note[place + 1 :], KEY.public_key())
+
+
 def test_a_foreign_key_is_refused() -> None:
     note, _ = sign(Head(ORIGIN, 7, root(hashes(7))), KEY)
     with pytest.raises(WrongNote):
