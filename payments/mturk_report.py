@@ -1,0 +1,167 @@
+"""An audit of Mechanical Turk files as sentences for people and as one document for programs.
+
+Figures are rounded here and nowhere else, exactly and halves to even. `treatment` names every oddity of the files,
+how much there is of it and what was done with it, so that nothing is hidden in a figure.
+"""
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from payments.money import exponent
+from payments.mturk_audit import Audit, Figures, WithoutLong
+
+
+def hours(seconds: int) -> Decimal:
+    """Write seconds as hours with four decimals."""
+    return rounded(Fraction(seconds, 3600), 4)
+
+
+def amount(minor_units: int | Fraction, currency: str, places: int | None = None) -> Decimal:
+    """Write minor units in whole units, with the currency's decimals or as many as asked for."""
+    scale = exponent(currency)
+    return rounded(Fraction(minor_units) / 10**scale, scale if places is None else places)
+
+
+def rounded(value: Fraction, places: int) -> Decimal:
+    """Round exactly, halves to even; the only rounding of a figure."""
+    return Decimal(round(value * 10**places)).scaleb(-places)
+
+
+def as_json(made: Audit) -> dict[str, Any]:
+    """Write the audit as one document; every figure is a number (Decimal where it has decimals), or None."""
+    currency = made.currency
+    return {
+        **_figures_json(made.figures, currency),
+        "currency": currency,
+        "floor_per_hour": amount(made.floor, currency, 4),
+        "hourly": _optional_rate(made.figures.hourly, currency),
+        "missing_pay_by_batch": amount(made.missing_pay_by_batch, currency),
+        "batches": [
+            {"batch": name, **_figures_json(of, currency), "hourly": _optional_rate(of.hourly, currency)}
+            for name, of in made.batches.items()
+        ],
+        "per_worker": [
+            {
+                "worker": row.worker,
+                "assignments": row.assignments,
+                "rejected": row.rejected,
+                "paid": amount(row.paid, currency),
+                "union_hours": hours(row.union_seconds),
+                "sum_hours": hours(row.sum_seconds),
+                "hourly": _optional_rate(row.hourly, currency),
+                "missing_pay": amount(row.missing_pay, currency),
+            }
+            for row in made.workers
+        ],
+        "histogram": [
+            {
+                "from": amount(each.low, currency, 4),
+                "to": None if each.high is None else amount(each.high, currency, 4),
+                "assignments": each.assignments,
+                "workers": each.workers,
+            }
+            for each in made.histogram
+        ],
+        "without_long": [
+            {
+                "longer_than_hours": line.hours,
+                "left_out": line.left_out,
+                "left_out_hours": hours(line.left_out_seconds),
+                **_figures_json(line.figures, currency),
+            }
+            for line in made.without_long
+        ],
+        "repeated_rows": made.oddities.repeated_rows,
+        "treatment": treatment(made),
+    }
+
+
+def _figures_json(of: Figures, currency: str) -> dict[str, Any]:
+    return {
+        "assignments": of.assignments,
+        "rejected": of.rejected,
+        "workers": of.workers,
+        "paid": amount(of.paid, currency),
+        "union_hours": hours(of.union_seconds),
+        "sum_hours": hours(of.sum_seconds),
+        "median_hourly_per_assignment": _optional_rate(of.median_hourly_per_assignment, currency),
+        "median_hourly_per_worker": _optional_rate(of.median_hourly_per_worker, currency),
+        "share_assignments_under_floor": _optional_share(of.share_assignments_under_floor),
+        "share_workers_under_floor": _optional_share(of.share_workers_under_floor),
+        "missing_pay": amount(of.missing_pay, currency),
+    }
+
+
+def _optional_rate(rate: Fraction | None, currency: str) -> Decimal | None:
+    return None if rate is None else amount(rate, currency, 4)
+
+
+def _optional_share(share: Fraction | None) -> Decimal | None:
+    return None if share is None else rounded(share, 6)
+
+
+def treatment(made: Audit) -> list[str]:
+    """Say how every oddity of the files was treated, and how much there was of it."""
+    of, odd, currency = made.figures, made.oddities, made.currency
+    by_batch = amount(made.missing_pay_by_batch, currency)
+    return [
+        _all(
+            "Time runs from accept to submit, which is all that the files hold. It includes pauses and waiting in",
+            "the worker's own queue; it leaves out searching, returned HITs and qualifications.",
+        ),
+        _all(
+            f"A worker who held several HITs at once is owed each second once: {hours(of.union_seconds)} hours,",
+            f"where the assignments sum to {hours(of.sum_seconds)}. Figures per assignment use its own full time.",
+        ),
+        _all(
+            f"Rejected work was worked: the time of {of.rejected} rejected assignments counts, their pay is 0."
+        ),
+        _all(
+            f"{odd.submitted} assignments were neither approved nor rejected yet; they count as paid, because they",
+            "are approved automatically unless the requester rejects them.",
+        ),
+        _all(
+            "No time is cut or left out, however long it is.",
+            *(_long(line, currency) for line in made.without_long),
+            "These lines show the effect; they are not the result.",
+        ),
+        _all(
+            f"{odd.instant} assignments were submitted in the second they were accepted: they count with their pay,",
+            "but have no hourly pay and are left out of medians and shares.",
+        ),
+        _all(
+            f"WorkTimeInSeconds is not used. It is absent or unusable in {odd.without_work_time} rows and differs",
+            f"from accept-to-submit by more than a second in {odd.other_work_time}.",
+        ),
+        _all(
+            f"{odd.repeated_rows} rows repeated an assignment already read, which counts once. {len(made.replaced)}",
+            "of them said something else than the row before; there the row read last counts.",
+        ),
+        _all(
+            "Missing pay is, for each worker, hours at the floor rounded up to the cent, less what was paid, never",
+            "below 0: one worker's good pay makes up for nobody else's. Settled per worker and batch, so that no",
+            f"batch makes up for another, it is {by_batch} {currency}; a second held in two batches is then in both.",
+        ),
+        _all(
+            f"The floor is {_plain(amount(made.floor, currency, 4))} {currency} per hour for everyone, wherever and",
+            "whenever they worked: the files do not say where, and a rule younger than the work is applied alike.",
+        ),
+    ]
+
+
+def _long(line: WithoutLong, currency: str) -> str:
+    held, missing = hours(line.left_out_seconds), amount(line.figures.missing_pay, currency)
+    return (
+        f"{line.left_out} assignments took over {line.hours} h and hold {held} of the summed hours; "
+        f"without them {missing} {currency} would be missing."
+    )
+
+
+def _all(*parts: str) -> str:
+    return " ".join(parts)
+
+
+def _plain(number: Decimal) -> str:
+    """Write a figure without needless zeros beyond two decimals."""
+    return f"{number:.2f}" if number == round(number, 2) else f"{number.normalize():f}"
