@@ -1,0 +1,242 @@
+"""A requester's projects: made from an example definition, edited with all problems beside the text, previewed.
+
+A definition is only ever followed by another version; batches keep theirs.
+"""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.response import Redirect
+
+from annotate import access, widgets
+from annotate.visit import Visit
+from schemas import examples
+from schemas.definition import TaskDefinition, check, parse, warnings
+from schemas.problems import Problem
+from schemas.registry import Unreadable, load
+from tasks import projects
+from tasks.batches import batches_of
+from tasks.projects import Project
+
+
+class Projects(Controller):
+    """Pages of a requester's projects."""
+
+    path = "/projects"
+    include_in_schema = False
+
+    @get("/", sync_to_thread=True)
+    def projects(self, visit: NamedDependency[Visit]) -> Response[Any]:
+        """List the projects with their batches."""
+        viewer = visit.requester()
+        found = projects.projects_of(visit.session, viewer.person.id)
+        listed = [(project, batches_of(visit.session, project.id)) for project in found]
+        return visit.page("projects/list.html", projects=listed)
+
+    @get("/new", sync_to_thread=True)
+    def new(self, visit: NamedDependency[Visit], example: FromQuery[str] = "sentiment") -> Response[Any]:
+        """Offer the example definitions to begin with."""
+        visit.requester()
+        ready = examples()
+        text = pretty(ready.get(example, ready["sentiment"]))
+        return _form(visit, example=example, definition=text, name="", purpose="", problems=[])
+
+    @post("/", sync_to_thread=True)
+    def create(self, visit: NamedDependency[Visit]) -> Response[Any]:
+        """Make a project; with problems the form comes back as it was typed."""
+        viewer = visit.requester()
+        name, purpose = visit.text("name", 200), visit.text("purpose", 2000)
+        text = visit.text("definition", 300_000)
+        document, problems = read(text)
+        if visit.text("action", 10) == "check" or problems or not name.strip() or not purpose.strip():
+            status = 200 if visit.text("action", 10) == "check" else 422
+            return _form(
+                visit, status, example="", definition=text, name=name, purpose=purpose, problems=problems
+            )
+        project = projects.create_project(
+            visit.session,
+            requester_id=viewer.person.id,
+            name=name,
+            purpose=purpose,
+            document=document,
+            now=visit.now,
+        )
+        return Redirect(f"/projects/{project.id}")
+
+    @get("/{project_id:uuid}", sync_to_thread=True)
+    def project(self, visit: NamedDependency[Visit], project_id: FromPath[UUID]) -> Response[Any]:
+        """Show a project, its batches and its definition as workers see it."""
+        project = access.project_for(visit.session, visit.requester(), project_id)
+        version = projects.latest_definition(visit.session, project.id)
+        assert version is not None
+        return visit.page(
+            "projects/project.html",
+            project=project,
+            version=version,
+            definition=version.parsed(),
+            batches=batches_of(visit.session, project.id),
+            preview=preview(version.parsed()),
+        )
+
+    @get("/{project_id:uuid}/definition", sync_to_thread=True)
+    def definition(self, visit: NamedDependency[Visit], project_id: FromPath[UUID]) -> Response[Any]:
+        """Edit the definition."""
+        project = access.project_for(visit.session, visit.requester(), project_id)
+        version = projects.latest_definition(visit.session, project.id)
+        assert version is not None
+        return _editor(visit, project, pretty(version.document), [])
+
+    @post("/{project_id:uuid}/definition", sync_to_thread=True)
+    def add_definition(self, visit: NamedDependency[Visit], project_id: FromPath[UUID]) -> Response[Any]:
+        """Add a version, or only check it and show the preview."""
+        project = access.project_for(visit.session, visit.requester(), project_id)
+        text = visit.text("definition", 300_000)
+        document, problems = read(text)
+        if problems or visit.text("action", 10) == "check":
+            return _editor(visit, project, text, problems, 422 if problems else 200)
+        projects.add_definition(visit.session, project, document, visit.now)
+        return Redirect(f"/projects/{project.id}")
+
+
+class NewProject(msgspec.Struct, forbid_unknown_fields=True):
+    """A project with its first definition."""
+
+    name: str
+    purpose: str
+    definition: dict[str, Any]
+
+
+class NewDefinition(msgspec.Struct, forbid_unknown_fields=True):
+    """A further version of a definition."""
+
+    definition: dict[str, Any]
+
+
+class ProjectsApi(Controller):
+    """Projects for programs."""
+
+    path = "/api/v1"
+    tags = ["projects"]
+
+    @get("/examples", sync_to_thread=True)
+    def examples(self) -> dict[str, Any]:
+        """Give the example definitions by name."""
+        return dict(examples())
+
+    @post("/definitions/check", sync_to_thread=True, status_code=200)
+    def check(self, visit: NamedDependency[Visit], data: JSONBody[NewDefinition]) -> dict[str, Any]:
+        """Say all problems and doubts of a definition, by JSON pointer."""
+        visit.requester()
+        return {
+            "problems": [_problem(one) for one in check(data.definition)],
+            "warnings": [_problem(one) for one in warnings(data.definition)],
+        }
+
+    @get("/projects", sync_to_thread=True)
+    def projects(self, visit: NamedDependency[Visit]) -> list[dict[str, Any]]:
+        """List one's projects."""
+        viewer = visit.requester()
+        return [as_json(visit, project) for project in projects.projects_of(visit.session, viewer.person.id)]
+
+    @post("/projects", sync_to_thread=True)
+    def create(self, visit: NamedDependency[Visit], data: JSONBody[NewProject]) -> dict[str, Any]:
+        """Make a project."""
+        project = projects.create_project(
+            visit.session,
+            requester_id=visit.requester().person.id,
+            name=data.name,
+            purpose=data.purpose,
+            document=data.definition,
+            now=visit.now,
+        )
+        return as_json(visit, project)
+
+    @get("/projects/{project_id:uuid}", sync_to_thread=True)
+    def project(self, visit: NamedDependency[Visit], project_id: FromPath[UUID]) -> dict[str, Any]:
+        """Give a project with its newest definition."""
+        project = access.project_for(visit.session, visit.requester(), project_id)
+        version = projects.latest_definition(visit.session, project.id)
+        assert version is not None
+        return as_json(visit, project) | {"definition": version.document, "version": version.number}
+
+    @post("/projects/{project_id:uuid}/definitions", sync_to_thread=True)
+    def add_definition(
+        self, visit: NamedDependency[Visit], project_id: FromPath[UUID], data: JSONBody[NewDefinition]
+    ) -> dict[str, Any]:
+        """Add a version of the definition."""
+        project = access.project_for(visit.session, visit.requester(), project_id)
+        version = projects.add_definition(visit.session, project, data.definition, visit.now)
+        return {"version": version.number, "digest": version.digest}
+
+
+def read(text: str) -> tuple[dict[str, Any], list[Problem]]:
+    """Read a definition from a form: the document and all problems."""
+    try:
+        document = load(text)
+    except Unreadable as unreadable:
+        return {}, unreadable.problems
+    return document, check(document)
+
+
+def preview(definition: TaskDefinition) -> dict[str, Any] | None:
+    """Prepare the definition's first example as a worker would see it; None without an example."""
+    if not definition.examples:
+        return None
+    example = definition.examples[0]
+    return {
+        "assignment_id": "",
+        "shown": [widgets.shown_part(definition, part, example.data) for part in definition.show],
+        "fields": [widgets.field_context(field, example.data) for field in definition.fields],
+        "answer": example.answer,
+    }
+
+
+def pretty(document: dict[str, Any]) -> str:
+    """Write a definition for editing."""
+    return json.dumps(document, ensure_ascii=False, indent=2)
+
+
+def as_json(visit: Visit, project: Project) -> dict[str, Any]:
+    """Give a project as the API writes it."""
+    return {
+        "id": str(project.id),
+        "name": project.name,
+        "purpose": project.purpose,
+        "created_at": project.created_at,
+        "versions": projects.count_definitions(visit.session, project.id),
+    }
+
+
+def _problem(problem: Problem) -> dict[str, str]:
+    return {"pointer": problem.pointer, "message": problem.message, "hint": problem.hint}
+
+
+def _form(visit: Visit, status: int = 200, **context: Any) -> Response[Any]:
+    definition = None if context["problems"] else _parsed(context["definition"])
+    return visit.page(
+        "projects/new.html",
+        status,
+        ready=list(examples()),
+        preview=preview(definition) if definition else None,
+        **context,
+    )
+
+
+def _editor(
+    visit: Visit, project: Project, text: str, problems: list[Problem], status: int = 200
+) -> Response[Any]:
+    definition = None if problems else _parsed(text)
+    shown = preview(definition) if definition else None
+    return visit.page(
+        "projects/definition.html", status, project=project, definition=text, problems=problems, preview=shown
+    )
+
+
+def _parsed(text: str) -> TaskDefinition | None:
+    document, problems = read(text)
+    return None if problems else parse(document)
