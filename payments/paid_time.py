@@ -189,7 +189,7 @@ def measure(events: Iterable[Event], grace: Grace) -> list[Interval]:
 
 def _in_order(events: Iterable[Event]) -> list[Event]:
     return sorted(
-        set(events), key=lambda event: (event.at, event.sequence, event.kind, event.unit, event.batch or "")
+        events, key=lambda event: (event.at, event.sequence, event.kind, event.unit, event.batch or "")
     )
 
 

@@ -255,8 +255,10 @@ def test_opening_a_unit_again_switches_back_to_it() -> None:
 
 
 def test_neighbours_of_one_unit_are_one_share() -> None:
-    shares = allocate([interval(0, 10, "a"), interval(10, 20, "a"), interval(12, 15, "a")])
-    assert spans(shares) == [(0, 20, "a")]
+    shares = allocate([interval(0, 10, "a"), interval(10, 20, "a"), interval(12, 15, "b")])
+    assert spans(shares) == [(0, 12, "a"), (12, 15, "b"), (15, 20, "a")]
+    claims = [Declared(20, 30, "a", "A", Category.A), Declared(25, 40, "a", "A", Category.A)]
+    assert spans(allocate([interval(0, 20, "a")], claims)) == [(0, 40, "a")]
 
 
 def test_a_declaration_fills_around_what_is_measured() -> None:
