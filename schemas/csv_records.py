@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from schemas.lines import CELL_CHARS_MAX, ROW_BYTES_MAX, FileProblem, Lines
 from schemas.problems import Problem
 
-RECOVERIES_MAX = 1_000
-"""So often is reading taken up again after a stray quote, each costing up to a row's bytes."""
+REREAD_CHARS_MAX = 256 * 1024 * 1024
+"""Characters that are read again after stray quotes, in all; one quote costs up to a row's bytes."""
 
 _CLOSE_IT = "Close the quote, and write a quote within a cell twice."
 
@@ -31,7 +31,7 @@ class CsvRecords:
         self._taken: list[str | None] = []
         self._size = 0
         self._line = 0
-        self._recoveries = 0
+        self._reread = 0
         self.delimiter = self._sniffed()
 
     def __iter__(self) -> Iterator[tuple[int, list[str] | Problem]]:
@@ -68,9 +68,9 @@ class CsvRecords:
         """Put back all lines of the failed record but the first."""
         if len(self._taken) < 2:
             return
-        self._recoveries += 1
-        if self._recoveries > RECOVERIES_MAX:
-            message = f"more than {RECOVERIES_MAX:,} rows have quotes that do not fit together."
+        self._reread += self._size
+        if self._reread > REREAD_CHARS_MAX:
+            message = "too many rows have quotes that do not fit together."
             raise FileProblem(message, f"line {self._line:,}", _CLOSE_IT)
         self._back.extendleft(reversed(self._taken[1:]))
         self._line -= len(self._taken) - 1

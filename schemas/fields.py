@@ -98,7 +98,8 @@ def answer_problems(
         return found
     errors = validator.iter_errors(answer)
     found = from_errors(
-        (one for one in errors if not (partial and one.validator == "required")), noun="field"
+        (one for one in errors if not (partial and one.validator == "required" and not one.absolute_path)),
+        noun="field",
     )
     if found:
         return [_in_words(problem, fields) for problem in found]

@@ -58,7 +58,10 @@ def test_the_digest_is_that_of_the_canonical_bytes() -> None:
 
 
 def test_all_faults_are_told_with_their_places() -> None:
-    text = '{"a": {"x": 1, "x": 2}, "b": [NaN, 1e999, -Infinity], "c": 9007199254740993, "c2": 1e22, "d": "\\u0000", "e": "\\ud800"}'
+    text = (
+        '{"a": {"x": 1, "x": 2}, "b": [NaN, 1e999, -Infinity], "c": 9007199254740993, "c2": 1e22,'
+        '"d": "\\u0000", "e": "\\ud800"}'
+    )
     assert [problem.pointer for problem in problems_of(text)] == [
         "/a/x",
         "/b/0",
