@@ -88,6 +88,14 @@ def make_database(server_url: str, name: str) -> str:
     return make_url(server_url).set(database=name).render_as_string(hide_password=False)
 
 
+@pytest.fixture
+def empty_database(server_url: str) -> str:
+    """A new database without tables."""
+    return make_database(
+        server_url, f"fairlabel_empty_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    )
+
+
 @pytest.fixture(scope="session")
 def engine(server_url: str) -> Iterator[Engine]:
     """The test process's own database with all tables."""

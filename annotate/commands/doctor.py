@@ -37,7 +37,9 @@ def doctor(port: int, *, as_json: bool) -> None:
 
     os.environ.update(instance_environment())
     configure(TaskSettings.from_env())
-    findings = [database(), *shape(), broker(), worker(), web(port), browser()]
+    queue = broker()
+    workers = [worker()] if queue.works else []  # who cannot reach the broker would wait long for an answer
+    findings = [database(), *shape(), queue, *workers, web(port), browser()]
     healthy_all = all(finding.works for finding in findings if finding.needed)
     if as_json:
         click.echo(json.dumps({"works": healthy_all, "checks": [asdict(finding) for finding in findings]}))

@@ -45,8 +45,9 @@ class Kept:
 class Supervisor:
     """Keeps services alive until told to stop."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        """Take the console to speak to."""
+    def __init__(self, console: Console | None = None, first_pause: float = 0.5) -> None:
+        """Take the console to speak to and the pause after a first death, which doubles with each."""
+        self.first_pause = first_pause
         self.console = console or Console(highlight=False)
         self.kept: list[Kept] = []
         self.asked_to_stop = 0
@@ -165,7 +166,7 @@ class Supervisor:
             raise StackError(
                 process.last_words(f"{name} died {DEATHS} times within a minute, so everything stops.")
             )
-        pause = min(LONGEST_PAUSE, 0.5 * 2 ** (len(recent) - 1))
+        pause = min(LONGEST_PAUSE, self.first_pause * 2 ** (len(recent) - 1))
         kept.due = now + pause
         log = f" Log: {kept.service.log}" if kept.service.log else ""
         self.say(
