@@ -17,6 +17,8 @@ from litestar.datastructures import CacheControlHeader
 from litestar.static_files import create_static_files_router
 from markupsafe import Markup
 
+RICH = ("spans", "boxes")
+"""Kinds of field whose widget is a script of its own."""
 DIST = Path(__file__).parent / "static" / "dist"
 
 
@@ -50,13 +52,8 @@ class Assets:
         later = [
             f"src/widgets/{widget}.ts" for widget in widgets if f"src/widgets/{widget}.ts" in self.manifest
         ]
-        wanted = dict.fromkeys(
-            file
-            for origin in (source, *later)
-            if origin in self.manifest
-            for file in self._files(origin)
-            if file != self.url(source)
-        )
+        found = [file for origin in (source, *later) for file in self._files(origin)]
+        wanted = [file for file in dict.fromkeys(found) if file != self.url(source)]
         tags = [Markup('<script type="module" src="{}"></script>').format(self.url(source))]
         tags += [Markup('<link rel="modulepreload" href="{}">').format(file) for file in wanted]
         return Markup("").join(tags)

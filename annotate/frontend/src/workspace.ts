@@ -8,6 +8,7 @@ import { isMeter, show as showMeter } from "./meter";
 import { Server } from "./net";
 import { DeviceStore, type Entry, type News, Outbox } from "./outbox";
 import { Proofs } from "./proofs";
+import type { Helpers } from "./widgets/marks";
 
 interface Boot {
   csrf: string;
@@ -28,7 +29,7 @@ interface Item {
 }
 
 const AHEAD = 3;
-const LOADERS: Record<string, () => Promise<unknown>> = {
+const LOADERS: Record<string, () => Promise<{ start(helpers: Helpers): void }>> = {
   "label-spans": () => import("./widgets/spans"),
   "label-boxes": () => import("./widgets/boxes"),
 };
@@ -137,10 +138,12 @@ function count(): void {
 function wake(): void {
   for (const [name, load] of Object.entries(LOADERS)) {
     if (!holder.querySelector(name)) continue;
-    load().catch(() => {
-      const words = t("This part could not be loaded. Reload the page; your answers are kept.");
-      holder.querySelector(name)?.prepend(make("p", { class: "notice bad", role: "alert" }, words));
-    });
+    load()
+      .then((widget) => widget.start({ make, t }))
+      .catch(() => {
+        const words = t("This part could not be loaded. Reload the page; your answers are kept.");
+        holder.querySelector(name)?.prepend(make("p", { class: "notice bad", role: "alert" }, words));
+      });
   }
 }
 
@@ -253,7 +256,10 @@ async function skip(reason: string): Promise<void> {
   await next();
 }
 
+/** Undo first takes back the last edit of marks, then goes back one item. */
 function undo(): void {
+  const rich = holder.querySelector(Object.keys(LOADERS).join());
+  if (rich && !rich.dispatchEvent(new CustomEvent("undo", { cancelable: true }))) return;
   const item = before.pop();
   if (!item) return;
   if (current) queue.unshift({ ...current, answer: current.version > 1 ? current.answer : read(holder).answer });
