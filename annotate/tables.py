@@ -15,7 +15,14 @@ NOUNS = (
     "payments.ledger",
     "payments.fx",
     "payments.rules",
+    "payments.terms",
+    "payments.worktime",
+    "payments.earnings",
     "payments.transparency",
+    "payments.periods",
+    "payments.due_lines",
+    "payments.payslips",
+    "payments.payouts",
 )
 
 for noun in NOUNS:

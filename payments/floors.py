@@ -9,10 +9,11 @@ documents gets the same floor.
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from fractions import Fraction
 from hashlib import sha256
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from payments.money import ceil_minor, minor, text
 from tasks.errors import Conflict
@@ -116,7 +117,8 @@ def resolve(
     """Find the floor where somebody works: the highest rate of all rules that cover place, area and day.
 
     `place` is a country or a part of one; a part is also covered by its country's rules. A rule for an area
-    covers that area, and whoever has not told an area, so that not telling never costs. Of the platform's own
+    covers that area, and whoever has not told an area, so that not telling never costs. Where `day` is a moment,
+    each rule is asked for its own day, that of its time zone. Of the platform's own
     floors the nearest counts. Of promises and agreements, pass only those that bind this batch and worker.
     `convert` turns minor units of one currency into exact minor units of another.
     """
@@ -144,13 +146,20 @@ def _newest(documents: Iterable[Document], day: date) -> list[Document]:
     """Keep of each rule the newest version in force on that day, and the newest suspended one."""
     kept: dict[tuple[str, str], Document] = {}
     for one in documents:
-        until = one["effective_to"]
-        if date.fromisoformat(one["effective_from"]) > day or (until and date.fromisoformat(until) <= day):
+        until, today = one["effective_to"], _day_of(one, day)
+        if date.fromisoformat(one["effective_from"]) > today or (
+            until and date.fromisoformat(until) <= today
+        ):
             continue
         key = (one["id"], one["status"])
         if one["status"] in {"in_force", "suspended"} and (key not in kept or _age(one) > _age(kept[key])):
             kept[key] = one
     return sorted(kept.values(), key=name)
+
+
+def _day_of(document: Document, day: date) -> date:
+    """Give the rule's own day of a moment: a law begins at midnight where it holds."""
+    return day.astimezone(ZoneInfo(document["time_zone"])).date() if isinstance(day, datetime) else day
 
 
 def _age(document: Document) -> tuple[str, int]:

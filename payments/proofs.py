@@ -1,0 +1,169 @@
+"""A proof is a sign of work that the server received: somebody was at something at that moment, and nothing else.
+
+There is no key, no pointer, no screen and no place in it, and there are no columns for them. Proofs are only ever
+added. What they are worth is computed, always anew, by the rules of `paid_time`; two hours around a span and the
+openings of what was open in it tell all about the span, because no silence counts for longer.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from payments.paid_time import ENDING, OPENING, Category, Event, Kind, second_of
+from payments.terms import GRACE_MAX
+from tasks.assignments import Assignment, AssignmentState
+from tasks.db import Base
+from tasks.errors import Invalid
+
+PROOF_APART: Final = timedelta(seconds=10)
+MARGIN: Final = timedelta(seconds=GRACE_MAX)
+CLIENT_KINDS: Final = frozenset({Kind.proof, Kind.hidden, Kind.visible, Kind.media_play})
+"""What a worker's page may say about an assignment; everything else is a fact of the server."""
+AT_WORK: Final = CLIENT_KINDS - {Kind.hidden}
+ASSIGNMENT_KINDS: Final = CLIENT_KINDS | {
+    Kind.open,
+    Kind.rework_open,
+    Kind.submit,
+    Kind.return_,
+    Kind.timeout,
+    Kind.skip,
+    Kind.content_skip,
+    Kind.platform_fault,
+}
+
+
+class WrongProof(Invalid):
+    """There is no sign of work of this kind here."""
+
+
+class Proof(Base):
+    """One sign of work."""
+
+    __tablename__ = "proof"
+    __table_args__ = (
+        Index("ix_proof_worker_at", "worker_id", "at"),
+        Index("ix_proof_worker_unit", "worker_id", "unit", "at"),
+        Index("ix_proof_batch", "batch_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    worker_id: Mapped[UUID] = mapped_column(ForeignKey("person.id"))
+    kind: Mapped[str]
+    unit: Mapped[str]
+    assignment_id: Mapped[UUID | None] = mapped_column(ForeignKey("assignment.id"))
+    batch_id: Mapped[UUID | None] = mapped_column(ForeignKey("batch.id"))
+    at: Mapped[datetime]
+    sequence: Mapped[int] = mapped_column(default=0)
+
+
+def record(
+    session: Session,
+    *,
+    worker_id: UUID,
+    kind: str,
+    now: datetime,
+    assignment: Assignment | None = None,
+    batch_id: UUID | None = None,
+    unit: str | None = None,
+    sequence: int = 0,
+) -> Proof | None:
+    """Store a sign of work; None for a proof so soon after the last that it says nothing new. Raises WrongProof.
+
+    Without an assignment, name the unit (`instructions:<batch>`, `rest:<batch>`, `queue`).
+    """
+    if kind not in frozenset(Kind):
+        raise WrongProof(kind=kind[:40])
+    heard = Kind(kind)
+    if assignment is not None:
+        if heard not in ASSIGNMENT_KINDS or assignment.worker_id != worker_id:
+            raise WrongProof(kind=kind)
+        if heard in AT_WORK and assignment.state in {AssignmentState.EXPIRED, AssignmentState.RETURNED}:
+            # The lease has ended, the work goes on: late work is work, so the unit opens again.
+            heard = Kind.open
+        unit, batch_id = str(assignment.id), assignment.batch_id
+    if not unit or len(unit) > 100:
+        raise WrongProof("A sign of work belongs to an assignment or to a named unit.")
+    if kind == Kind.proof and _heard_lately(session, worker_id, unit, now):
+        return None
+    if OPENING.get(heard) is Category.F:
+        batch_id = None
+    proof = Proof(
+        worker_id=worker_id,
+        kind=heard,
+        unit=unit,
+        assignment_id=assignment.id if assignment else None,
+        batch_id=batch_id,
+        at=now,
+        sequence=sequence,
+    )
+    session.add(proof)
+    session.flush()
+    return proof
+
+
+def open_assignment(session: Session, assignment: Assignment, now: datetime) -> Proof | None:
+    """Note that an assignment is before the worker; what was submitted is opened again as rework."""
+    again = assignment.state == AssignmentState.SUBMITTED
+    kind = Kind.rework_open if again else Kind.open
+    return record(session, worker_id=assignment.worker_id, kind=kind, now=now, assignment=assignment)
+
+
+def end_assignment(session: Session, assignment: Assignment, kind: str, now: datetime) -> Proof | None:
+    """Note the end of the work on an assignment: submit, skip, content_skip, return, timeout. Raises WrongProof."""
+    if kind not in ENDING:
+        raise WrongProof(kind=kind[:40])
+    return record(session, worker_id=assignment.worker_id, kind=kind, now=now, assignment=assignment)
+
+
+def events_of(session: Session, worker_id: UUID, start: datetime, end: datetime) -> list[Event]:
+    """Give the evidence that bears on a span, in order: around it, and back to the opening of what was open."""
+    query = select(Proof).where(Proof.worker_id == worker_id).order_by(Proof.at, Proof.id)
+    around = list(session.scalars(query.where(Proof.at >= start - MARGIN, Proof.at <= end + MARGIN)))
+    first = {proof.unit: proof for proof in reversed(around)}
+    begun = {unit for unit, proof in first.items() if proof.kind not in OPENING}
+    before = _back_to_opening(session, worker_id, begun, start - MARGIN) if begun else []
+    return [_event(proof) for proof in (*before, *around)]
+
+
+def worked_on(session: Session, worker_id: UUID, batch_id: UUID) -> bool:
+    """Tell whether the worker was ever at something of a batch."""
+    query = select(Proof.id).where(Proof.worker_id == worker_id, Proof.batch_id == batch_id).limit(1)
+    return session.scalar(query) is not None
+
+
+def _back_to_opening(session: Session, worker_id: UUID, units: set[str], before: datetime) -> Iterable[Proof]:
+    """Give each unit's proofs of its last spell that began before a moment."""
+    query = (
+        select(Proof)
+        .where(Proof.worker_id == worker_id, Proof.unit.in_(units), Proof.at < before)
+        .order_by(Proof.at, Proof.sequence, Proof.id)
+    )
+    spells: dict[str, list[Proof]] = {}
+    for proof in session.scalars(query):
+        if proof.kind in ENDING:
+            spells.pop(proof.unit, None)
+        elif proof.kind in OPENING or proof.unit in spells:
+            spells.setdefault(proof.unit, []).append(proof)
+    return sorted(
+        (proof for spell in spells.values() for proof in spell), key=lambda proof: (proof.at, proof.id)
+    )
+
+
+def _event(proof: Proof) -> Event:
+    kind = Kind(proof.kind)
+    batch = str(proof.batch_id) if proof.batch_id else None
+    return Event(second_of(proof.at, kind), kind, proof.unit, batch, proof.sequence)
+
+
+def _heard_lately(session: Session, worker_id: UUID, unit: str, now: datetime) -> bool:
+    query = select(Proof.id).where(
+        Proof.worker_id == worker_id,
+        Proof.unit == unit,
+        Proof.kind.in_([Kind.proof, Kind.open]),
+        Proof.at > now - PROOF_APART,
+    )
+    return session.scalar(query.limit(1)) is not None

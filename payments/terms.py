@@ -1,0 +1,271 @@
+"""Pay terms: what a batch pays, in which currency, and how long it is expected to take; published before acceptance.
+
+Terms are sealed when the batch opens. From then on they change only in the workers' favour, and every change has a
+number of its own. A price is a promise on top of the floor, never instead of it: whoever takes longer is paid
+their time. There is no field in which a duty to keep pay secret could be written.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Integer, Numeric, String, cast, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from payments.applied_floors import Floors, floor_for
+from payments.canonical import moment
+from payments.money import PLAIN, exponent, minor
+from payments.paid_time import grace_seconds
+from payments.settings import PaymentSettings
+from tasks.batches import Batch
+from tasks.db import Base
+from tasks.errors import Conflict, Invalid, NotFound
+from tasks.items import Item
+from tasks.projects import Definition
+
+__all__ = ["Floors", "PayTerms", "floor_for", "set_terms", "terms_of"]
+
+DAY_SECONDS: Final = 86_400
+GRACE_MAX: Final = 7_200
+"""No silence counts for longer; whoever reads evidence may rely on it."""
+DEFAULT_FEE: Final = PaymentSettings().fee_percent
+PRICE_MAX: Final = Decimal(10**9)
+PLACES: Final = Decimal("0.000001")
+
+
+class NoTerms(NotFound):
+    """This batch has no pay terms yet; set the price or the hourly rate first."""
+
+
+class WrongTerms(Invalid):
+    """These pay terms cannot be used."""
+
+
+class TermsSealed(Conflict):
+    """The batch has been opened with its pay terms; a price or an hourly rate may rise, nothing else may change."""
+
+
+class PayTerms(Base):
+    """What one batch pays; amounts in whole units of its currency."""
+
+    __tablename__ = "pay_terms"
+    __table_args__ = (
+        CheckConstraint("pay_mode IN ('hourly', 'piece')", name="pay_mode"),
+        CheckConstraint("(pay_mode = 'piece') = (piece_price IS NOT NULL)", name="piece_price"),
+        CheckConstraint("piece_price > 0 AND hourly_rate > 0", name="positive"),
+        CheckConstraint("0 < estimate_seconds AND estimate_seconds <= estimate_seconds_p95", name="estimate"),
+        CheckConstraint(f"grace_seconds BETWEEN 0 AND {GRACE_MAX}", name="grace"),
+        CheckConstraint("fee_percent BETWEEN 0 AND 100", name="fee"),
+        CheckConstraint("sensitive_multiplier >= 1", name="sensitive_multiplier"),
+    )
+
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batch.id"), primary_key=True)
+    revision: Mapped[int] = mapped_column(default=1)
+    currency: Mapped[str] = mapped_column(String(3))
+    pay_mode: Mapped[Literal["hourly", "piece"]] = mapped_column(String(6))
+    piece_price: Mapped[Decimal | None] = mapped_column(Numeric(20, 6))
+    hourly_rate: Mapped[Decimal | None] = mapped_column(Numeric(20, 6))
+    estimate_seconds: Mapped[int]
+    estimate_seconds_p95: Mapped[int]
+    grace_seconds: Mapped[int]
+    fee_percent: Mapped[Decimal] = mapped_column(Numeric(5, 2))
+    sensitive_multiplier: Mapped[Decimal] = mapped_column(Numeric(4, 2))
+    created_at: Mapped[datetime]
+    sealed_at: Mapped[datetime | None]
+
+    @property
+    def price(self) -> Fraction:
+        """What one answer earns, in exact minor units; nothing where time alone is paid."""
+        return Fraction(0) if self.piece_price is None else minor(self.piece_price, self.currency)
+
+    @property
+    def fee(self) -> Fraction:
+        """The platform's share on top of what workers are paid."""
+        return Fraction(self.fee_percent) / 100
+
+    @property
+    def multiplier(self) -> Fraction:
+        """By how much the floor is raised for sensitive content."""
+        return Fraction(self.sensitive_multiplier)
+
+    def promise(self) -> dict[str, Any] | None:
+        """Give the requester's hourly promise as a pay rule document; None where the floor alone holds."""
+        if self.hourly_rate is None:
+            return None
+        day = self.created_at.date().isoformat()
+        return {
+            "id": f"promise.{self.batch_id}",
+            "version": self.revision,
+            "kind": "requester_promise",
+            "status": "in_force",
+            "jurisdiction": None,
+            "area": None,
+            "currency": self.currency,
+            "rates": [{"per": "hour", "amount": plain(self.hourly_rate)}],
+            "authoritative_unit": "hour",
+            "hours_basis": None,
+            "effective_from": day,
+            "effective_to": None,
+            "time_zone": "UTC",
+            "source": {"title": "Pay terms of the batch"},
+            "recorded_at": moment(self.created_at),
+            "supersedes": None,
+            "confidence": "A",
+            "verified_by": [],
+            "review_by": day,
+        }
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Terms as asked for, checked."""
+
+    currency: str
+    pay_mode: Literal["hourly", "piece"]
+    piece_price: Decimal | None
+    hourly_rate: Decimal | None
+    estimate_seconds: int
+    estimate_seconds_p95: int
+    fee_percent: Decimal
+    sensitive_multiplier: Decimal
+
+
+def set_terms(
+    session: Session,
+    batch: Batch,
+    *,
+    currency: str,
+    pay_mode: str,
+    estimate_seconds: int,
+    now: datetime,
+    piece_price: Decimal | str | None = None,
+    hourly_rate: Decimal | str | None = None,
+    estimate_seconds_p95: int | None = None,
+    fee_percent: Decimal | str = DEFAULT_FEE,
+    sensitive_multiplier: Decimal | str = "1",
+) -> PayTerms:
+    """Set a draft's terms, or raise an open batch's pay. Raises WrongTerms, TermsSealed, UnknownCurrency.
+
+    Whoever raises the pay of an open batch then calls `funding.watch`: the reserve may no longer carry it.
+    """
+    exponent(currency, now.date())
+    query = select(PayTerms).where(PayTerms.batch_id == batch.id).with_for_update()
+    sealed = session.scalar(query.execution_options(populate_existing=True))
+    wanted = _Wanted(
+        currency=currency,
+        pay_mode=_mode(pay_mode, piece_price),
+        piece_price=_amount("piece_price", piece_price),
+        hourly_rate=_amount("hourly_rate", hourly_rate),
+        estimate_seconds=estimate_seconds,
+        estimate_seconds_p95=estimate_seconds_p95 or 2 * estimate_seconds,
+        fee_percent=_number("fee_percent", fee_percent, 0, 100, Decimal("0.01")),
+        sensitive_multiplier=_number("sensitive_multiplier", sensitive_multiplier, 1, 10, Decimal("0.01")),
+    )
+    if not 0 < wanted.estimate_seconds <= wanted.estimate_seconds_p95 <= DAY_SECONDS:
+        raise WrongTerms(
+            "The estimate is from 1 s to 24 h, and the slow estimate is not below it.",
+            field="estimate_seconds",
+        )
+    if sealed is not None and sealed.sealed_at is not None:
+        _check_raise(sealed, wanted)
+    terms = sealed or PayTerms(batch_id=batch.id, revision=0, created_at=now)
+    for name, value in vars(wanted).items():
+        setattr(terms, name, value)
+    if terms.sealed_at is None:
+        terms.grace_seconds = _grace(session, batch)
+    terms.revision += 1
+    session.add(terms)
+    session.flush()
+    return terms
+
+
+def seal(session: Session, terms: PayTerms, now: datetime) -> None:
+    """Fix the terms because the batch opens; the time that silence may last is measured on its items as they are."""
+    if terms.sealed_at is None:
+        terms.grace_seconds = _grace(session, session.get_one(Batch, terms.batch_id))
+        terms.sealed_at = now
+        session.flush()
+
+
+def terms_of(session: Session, batch_id: UUID) -> PayTerms:
+    """Give a batch's terms. Raises NoTerms."""
+    terms = session.get(PayTerms, batch_id)
+    if terms is None:
+        raise NoTerms
+    return terms
+
+
+def find_terms(session: Session, batch_id: UUID) -> PayTerms | None:
+    """Give a batch's terms if they are set."""
+    return session.get(PayTerms, batch_id)
+
+
+def plain(amount: Decimal) -> str:
+    """Write an amount as plain digits, without exponent and without needless zeros."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _check_raise(sealed: PayTerms, wanted: _Wanted) -> None:
+    """Let pay rise and nothing else change. Raises TermsSealed."""
+    kept = ("currency", "pay_mode", "estimate_seconds", "estimate_seconds_p95", "fee_percent")
+    raised = ("piece_price", "hourly_rate", "sensitive_multiplier")
+    for name in kept:
+        if getattr(wanted, name) != getattr(sealed, name):
+            raise TermsSealed(field=name)
+    for name in raised:
+        if (getattr(wanted, name) or 0) < (getattr(sealed, name) or 0):
+            raise TermsSealed(field=name)
+
+
+def _mode(pay_mode: str, piece_price: Decimal | str | None) -> Literal["hourly", "piece"]:
+    if pay_mode == "hourly":
+        if piece_price is not None:
+            raise WrongTerms("A batch paid by the hour has no price per answer.", field="piece_price")
+        return "hourly"
+    if pay_mode == "piece":
+        if piece_price is None:
+            raise WrongTerms("Say what one answer is paid.", field="piece_price")
+        return "piece"
+    raise WrongTerms("Pay is 'hourly' or 'piece'.", field="pay_mode")
+
+
+def _amount(field: str, value: Decimal | str | None) -> Decimal | None:
+    return None if value is None else _number(field, value, PLACES, PRICE_MAX, PLACES)
+
+
+def _number(
+    field: str, value: Decimal | str, low: Decimal | int, high: Decimal | int, step: Decimal
+) -> Decimal:
+    """Read a decimal number within limits, exact to a step. Raises WrongTerms."""
+    if not isinstance(value, Decimal | str):
+        raise TypeError(f"{field} is text or Decimal, not {type(value).__name__}")
+    if isinstance(value, str) and not PLAIN.fullmatch(value):
+        raise WrongTerms("Write a number as plain digits with a point, such as 0.25.", field=field)
+    number = Decimal(value)
+    try:
+        fits = number.is_finite() and low <= number <= high and number == number.quantize(step)
+    except InvalidOperation:
+        fits = False
+    if not fits:
+        raise WrongTerms(f"'{field}' is from {low} to {high}, in steps of {step}.", field=field)
+    return number.quantize(step)
+
+
+def _grace(session: Session, batch: Batch) -> int:
+    """Say how long silence counts here: enough to read the instructions or the longest item."""
+    definition = session.get_one(Definition, batch.definition_id).parsed()
+    words = len(definition.instructions.split())
+    columns = [
+        Item.data[shown.source].astext for shown in definition.show if shown.kind in {"text", "markdown"}
+    ]
+    if columns:
+        shown = func.concat_ws(" ", *columns)
+        counted = func.max(func.cardinality(func.regexp_split_to_array(shown, r"\s+")))
+        words = max(
+            words, session.scalar(select(cast(counted, Integer)).where(Item.batch_id == batch.id)) or 0
+        )
+    return grace_seconds(words, 0, None, min(batch.lease_seconds, GRACE_MAX))
