@@ -1,30 +1,58 @@
 """Loads every table of the product, for migrations, tests and scripts that need the whole metadata."""
 
-import contextlib
-import importlib
-
-NOUNS = (
-    "tasks.people",
-    "tasks.projects",
-    "tasks.batches",
-    "tasks.items",
-    "tasks.assignments",
-    "tasks.answers",
-    "tasks.intake",
-    "tasks.consensus",
-    "payments.ledger",
-    "payments.fx",
-    "payments.rules",
-    "payments.terms",
-    "payments.worktime",
-    "payments.earnings",
-    "payments.transparency",
-    "payments.periods",
-    "payments.due_lines",
-    "payments.payslips",
-    "payments.payouts",
+from annotate import auth
+from payments import (
+    accounts,
+    due_lines,
+    earnings,
+    funding,
+    fx,
+    ledger,
+    payouts,
+    payslips,
+    periods,
+    rules,
+    terms,
+    transparency,
+    worktime,
+)
+from tasks import (
+    answers,
+    assignments,
+    batches,
+    clock,
+    consensus,
+    intake,
+    items,
+    people,
+    progress,
+    projects,
 )
 
-for noun in NOUNS:
-    with contextlib.suppress(ModuleNotFoundError):
-        importlib.import_module(noun)
+NOUNS = (
+    people,
+    clock,
+    progress,
+    projects,
+    batches,
+    items,
+    intake,
+    assignments,
+    answers,
+    consensus,
+    accounts,
+    fx,
+    ledger,
+    rules,
+    terms,
+    worktime,
+    earnings,
+    funding,
+    periods,
+    due_lines,
+    payslips,
+    payouts,
+    transparency,
+    auth,
+)
+"""The modules that own tables, in the order of what they build on."""

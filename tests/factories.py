@@ -10,7 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 import schemas
-from payments import fx, rules
+from payments import funding, fx, quotes, rules
+from payments.terms import PayTerms, set_terms
 from tasks import people, projects
 from tasks.answers import Stored, submit
 from tasks.assignments import Assignment, claim
@@ -80,6 +81,32 @@ def served(session: Session, now: datetime, **more: Any) -> Batch:
     made = batch(session, now, **more)
     open_slots(session, made.id, 100_000)
     open_batch(session, made, now)
+    return made
+
+
+def terms(session: Session, of: Batch, now: datetime, **more: Any) -> PayTerms:
+    """Five shillings an answer, expected to take a minute."""
+    given = {"currency": "KES", "pay_mode": "piece", "piece_price": "5", "estimate_seconds": 60}
+    return set_terms(session, of, now=now, **{**given, **more})
+
+
+def paid_in(session: Session, owner: Person, amount: int, now: datetime, currency: str = "KES") -> None:
+    """Money on the requester's prefund, in minor units."""
+    reference = uuid4().hex
+    funding.prefund(session, owner.id, amount, currency, reference, actor="test", now=now)
+
+
+def opened_batch(
+    session: Session, now: datetime, of: Project | None = None, items: int = 3, **more: Any
+) -> Batch:
+    """A funded, open batch; pay terms are named with `terms`. Needs `floors` first."""
+    pay = more.pop("terms", {})
+    made = batch(session, now, of, items, **more)
+    agreed = terms(session, made, now, **pay)
+    owner_id = session.scalars(select(Project.requester_id).where(Project.id == made.project_id)).one()
+    needed = quotes.quote(session, made, now).total_p95
+    paid_in(session, people.get_person(session, owner_id), needed, now, agreed.currency)
+    funding.reserve_and_open(session, made, now, actor="test")
     return made
 
 

@@ -1,0 +1,390 @@
+"""Funding: a requester pays in, a batch's reserve is set aside, and only what the reserve covers is served.
+
+A batch opens when its reserve covers all wanted answers at the slow estimate and the highest floor, top-ups and fee
+included. Slots open here and nowhere else. A reserve that runs low stops new offers, never finished work or its pay.
+What is left when a closed batch owes nothing any more goes back to the requester's prefund.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, or_, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from payments.accounts import Account
+from payments.earnings import Earning
+from payments.ledger import InsufficientFunds, Journal, Move, balance, post
+from payments.money import ceil_minor, floor_minor, minor
+from payments.money import text as money_text
+from payments.quotes import Quote, answer_cost, batch_floors, quote
+from payments.terms import PayTerms, seal, terms_of
+from payments.worktime import Declaration, DeclarationState, Proof
+from tasks.assignments import Assignment, AssignmentState
+from tasks.batches import Batch, BatchEmpty, BatchState, lock_batch, open_batch, pause_batch, slot_counts
+from tasks.db import Base
+from tasks.errors import Conflict, Invalid
+from tasks.items import SlotState, open_slots
+from tasks.people import Person, Role, get_person
+from tasks.projects import Project
+
+USED_MAX: Final = Fraction(9, 10)
+OUT_OF_RESERVE: Final = (
+    "The reserve is nearly used. Open and finished work is paid; new work waits for more money."
+)
+ESTIMATE_KEPT: Final = timedelta(seconds=60)
+LARGEST: Final = 10**15
+
+
+class NotFunded(Conflict):
+    """The prefund does not cover this; pay in what is missing first."""
+
+
+class WrongAmount(Invalid):
+    """An amount is a positive whole number of minor units."""
+
+
+class NotARequester(Invalid):
+    """Only requesters pay in."""
+
+
+class AlreadyOpen(Conflict):
+    """This batch has its reserve already; add to it instead."""
+
+
+class NotServed(Conflict):
+    """Only an open or paused batch is added to; a draft is funded when it opens."""
+
+
+class StillOwed(Conflict):
+    """The reserve of this batch is still needed."""
+
+
+class ReserveEstimate(Base):
+    """What a batch had cost when it was last counted; only a shortcut, never a figure that is paid."""
+
+    __tablename__ = "reserve_estimate"
+
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batch.id"), primary_key=True)
+    spent: Mapped[int] = mapped_column(BigInteger)
+    answered: Mapped[int]
+    at: Mapped[datetime]
+
+
+@dataclass(frozen=True)
+class ReserveState:
+    """Where a batch's reserve stands, in minor units: all ever set aside, what of it is used, what is left."""
+
+    currency: str
+    reserved: int
+    spent_estimate: int
+    in_work: int
+    left: int
+    share: Fraction
+
+
+def prefund(
+    session: Session,
+    requester_id: UUID,
+    amount_minor: int,
+    currency: str,
+    reference: str,
+    rail: str = "manual",
+    *,
+    actor: str,
+    now: datetime,
+) -> Journal:
+    """Book money paid in; the same reference again is the same payment. Raises WrongAmount, KeyReused."""
+    _check_amount(amount_minor)
+    if get_person(session, requester_id).role != Role.REQUESTER:
+        raise NotARequester
+    reference = _reference(reference)
+    # Under lock, so that a payment reported twice at once is found the second time.
+    session.execute(select(Person.id).where(Person.id == requester_id).with_for_update(key_share=True))
+    key = f"prefund:{rail}:{requester_id}:{reference}"
+    known = session.scalar(select(Journal.effective_at).where(Journal.idempotency_key == key))
+    cash, held = f"rail_cash:{rail}:{currency}", _prefund(requester_id, currency)
+    return post(
+        session,
+        kind="prefund",
+        key=key,
+        moves=[Move(cash, held, amount_minor, currency, "prefund", reference)],
+        effective_at=known or now,
+        now=now,
+        actor=actor,
+    )
+
+
+def prefund_balance(session: Session, requester_id: UUID, currency: str) -> int:
+    """Give what a requester has paid in and not yet set aside, in minor units."""
+    return balance(session, _prefund(requester_id, currency))
+
+
+def prefund_balances(session: Session, requester_id: UUID) -> dict[str, int]:
+    """Give what a requester has paid in and not yet set aside, by currency."""
+    query = select(Account).where(
+        Account.code.startswith(f"requester_prefund:{requester_id}:", autoescape=True)
+    )
+    return {one.currency: one.balance for one in session.scalars(query.order_by(Account.currency))}
+
+
+def reserve_and_open(session: Session, batch: Batch, now: datetime, actor: str) -> Quote:
+    """Set the slow total aside, seal the terms, open slots and batch; all of it or nothing.
+
+    Raises NoTerms, BatchEmpty, AlreadyOpen, or NotFunded with how much is missing.
+    """
+    batch = lock_batch(session, batch.id)
+    if batch.state != BatchState.DRAFT:
+        raise AlreadyOpen
+    terms = terms_of(session, batch.id)
+    seal(session, terms, now)
+    wanted = quote(session, batch, now)
+    if wanted.answers == 0:
+        raise BatchEmpty
+    _reserve(session, batch, terms, wanted.total_p95, "open", now, actor)
+    open_slots(session, batch.id, wanted.answers)
+    open_batch(session, batch, now)
+    return wanted
+
+
+def top_up_reserve(
+    session: Session, batch: Batch, amount: int, *, reference: str, now: datetime, actor: str
+) -> ReserveState:
+    """Add to a batch's reserve and go on if it waited for that; the same reference again adds nothing.
+
+    Raises WrongAmount, NotFunded, NotServed.
+    """
+    _check_amount(amount)
+    batch = lock_batch(session, batch.id)
+    if batch.opened_at is None or batch.state == BatchState.CLOSED:
+        raise NotServed
+    _reserve(session, batch, terms_of(session, batch.id), amount, f"more:{_reference(reference)}", now, actor)
+    if (
+        batch.state == BatchState.PAUSED
+        and batch.pause_reason == OUT_OF_RESERVE
+        and not _short(session, batch, now)
+    ):
+        open_batch(session, batch, now)
+    open_waiting(session, batch, now)
+    return reserve_state(session, batch, now)
+
+
+def resume(session: Session, batch: Batch, now: datetime) -> None:
+    """Serve a paused batch again. Raises NotServed, or NotFunded where its reserve is nearly used."""
+    batch = lock_batch(session, batch.id)
+    if batch.state != BatchState.PAUSED:
+        raise NotServed
+    if _short(session, batch, now):
+        raise NotFunded(OUT_OF_RESERVE)
+    open_batch(session, batch, now)
+    open_waiting(session, batch, now)
+
+
+def open_waiting(session: Session, batch: Batch, now: datetime) -> int:
+    """Open waiting slots as far as the reserve covers them besides all that are open. Gives how many."""
+    batch = lock_batch(session, batch.id)
+    if batch.state != BatchState.OPEN:
+        return 0
+    counts = slot_counts(session, batch.id)
+    if counts[SlotState.WAITING] == 0:
+        return 0
+    slow = answer_cost(session, batch, now).slow
+    _count_again(session, batch, counts, now)
+    free = _state(session, batch, now, counts, slow).left - counts[SlotState.OPEN] * slow
+    covered = counts[SlotState.WAITING] if slow == 0 else floor_minor(free / slow)
+    return open_slots(session, batch.id, min(covered, counts[SlotState.WAITING])) if covered > 0 else 0
+
+
+def watch(session: Session, batch: Batch, now: datetime) -> bool:
+    """Stop new offers where nine tenths are used and the rest does not cover the open slots. Tells whether it did."""
+    batch = lock_batch(session, batch.id)
+    if batch.state != BatchState.OPEN or not _short(session, batch, now):
+        return False
+    pause_batch(session, batch, OUT_OF_RESERVE)
+    return True
+
+
+def release(
+    session: Session, batch: Batch, now: datetime, actor: str, settled_until: datetime
+) -> Journal | None:
+    """Give what is left of a closed batch back to the prefund; None if nothing is left. Raises StillOwed.
+
+    `settled_until` is the end of the last closed pay period: whatever happened since is still to be paid.
+    """
+    batch = lock_batch(session, batch.id)
+    terms = terms_of(session, batch.id)
+    if batch.state != BatchState.CLOSED or _still_owed(session, batch, settled_until):
+        raise StillOwed
+    code = _reserved(batch, terms)
+    held = session.scalars(select(Account).where(Account.code == code)).one_or_none()
+    if held is None or held.balance == 0:
+        return None
+    back = _prefund(_requester(session, batch), terms.currency)
+    return post(
+        session,
+        kind="release",
+        key=f"release:{batch.id}:{held.version}",
+        moves=[Move(code, back, held.balance, terms.currency, "release")],
+        effective_at=now,
+        now=now,
+        actor=actor,
+    )
+
+
+def reserve_state(session: Session, batch: Batch, now: datetime) -> ReserveState:
+    """Say where a batch's reserve stands. Raises NoTerms."""
+    slow = answer_cost(session, batch, now).slow
+    return _state(session, batch, now, slot_counts(session, batch.id), slow)
+
+
+def _short(session: Session, batch: Batch, now: datetime) -> bool:
+    counts, slow = slot_counts(session, batch.id), answer_cost(session, batch, now).slow
+    _count_again(session, batch, counts, now)
+    state = _state(session, batch, now, counts, slow)
+    # A batch whose price is above every floor ends with an empty reserve, and that is as planned.
+    return state.share >= USED_MAX and state.left < counts[SlotState.OPEN] * slow
+
+
+def _state(
+    session: Session, batch: Batch, now: datetime, counts: dict[str, int], slow: Fraction
+) -> ReserveState:
+    terms = terms_of(session, batch.id)
+    held = session.scalars(
+        select(Account)
+        .where(Account.code == _reserved(batch, terms))
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    reserved, booked = (held.credits, held.debits) if held else (0, 0)
+    spent = max(booked, _spent(session, batch, terms, now, counts, slow))
+    in_work = ceil_minor(counts[SlotState.LEASED] * slow)
+    return ReserveState(
+        currency=terms.currency,
+        reserved=reserved,
+        spent_estimate=spent,
+        in_work=in_work,
+        left=max(0, reserved - spent - in_work),
+        share=Fraction(spent + in_work, reserved) if reserved else Fraction(1),
+    )
+
+
+def _spent(
+    session: Session, batch: Batch, terms: PayTerms, now: datetime, counts: dict[str, int], slow: Fraction
+) -> int:
+    """Give what the work so far costs: as last counted, and the answers since then at the slow figure."""
+    known = session.get(ReserveEstimate, batch.id)
+    answered = counts[SlotState.ANSWERED]
+    if known is None or not timedelta(0) <= now - known.at < ESTIMATE_KEPT or answered < known.answered:
+        return _counted(session, batch, terms, now)
+    return known.spent + ceil_minor((answered - known.answered) * slow)
+
+
+def _count_again(session: Session, batch: Batch, counts: dict[str, int], now: datetime) -> None:
+    """Keep a fresh count for the next minute; the caller holds the batch's lock."""
+    known = session.get(ReserveEstimate, batch.id, populate_existing=True)
+    if known is not None and timedelta(0) <= now - known.at < ESTIMATE_KEPT:
+        return
+    spent, answered = _counted(session, batch, terms_of(session, batch.id), now), counts[SlotState.ANSWERED]
+    if known is None:
+        session.add(ReserveEstimate(batch_id=batch.id, spent=spent, answered=answered, at=now))
+    else:
+        known.spent, known.answered, known.at = spent, answered, now
+    session.flush()
+
+
+# Overlap between tabs is counted double here, which is on the safe side for a reserve and never for a wage.
+_WORK: Final = text("""
+    WITH heard AS (
+        SELECT worker_id, extract(epoch FROM at - lag(at) OVER (PARTITION BY worker_id, unit ORDER BY at, id)) AS gap
+        FROM proof WHERE batch_id = :batch
+    ), timed AS (
+        SELECT worker_id, ceil(sum(least(coalesce(gap, 0), :grace))) AS seconds FROM heard GROUP BY worker_id
+    ), added AS (
+        SELECT worker_id, sum(added_seconds) AS seconds FROM declaration
+        WHERE batch_id = :batch AND state <> 'refused' GROUP BY worker_id
+    ), priced AS (
+        SELECT worker_id, sum(piece_price) AS price FROM earning WHERE batch_id = :batch GROUP BY worker_id
+    )
+    SELECT person.place, person.area, coalesce(priced.price, 0) AS price,
+           CAST(coalesce(timed.seconds, 0) + coalesce(added.seconds, 0) AS bigint) AS seconds
+    FROM timed FULL JOIN priced USING (worker_id) FULL JOIN added USING (worker_id)
+    JOIN person ON person.id = worker_id
+""")
+
+
+def _counted(session: Session, batch: Batch, terms: PayTerms, now: datetime) -> int:
+    """Estimate what all work on a batch so far costs with the fee: by worker, the price or the time at their floor."""
+    floor_at = batch_floors(session, terms, now)
+    total = Fraction(0)
+    for row in session.execute(_WORK, {"batch": batch.id, "grace": terms.grace_seconds}):
+        price = minor(row.price, terms.currency)
+        total += max(price, Fraction(row.seconds, 3600) * floor_at(row.place, row.area))
+    return ceil_minor(total * (1 + terms.fee))
+
+
+def _reserve(
+    session: Session, batch: Batch, terms: PayTerms, amount: int, reference: str, now: datetime, actor: str
+) -> None:
+    """Move money from prefund to reserve, once per reference. Raises NotFunded, naming what is missing."""
+    requester, currency = _requester(session, batch), terms.currency
+    key = f"reserve:{batch.id}:{reference}"
+    known = session.scalar(select(Journal.effective_at).where(Journal.idempotency_key == key))
+    try:
+        post(
+            session,
+            kind="reserve",
+            key=key,
+            moves=[Move(_prefund(requester, currency), _reserved(batch, terms), amount, currency, "reserve")],
+            effective_at=known or now,
+            now=now,
+            actor=actor,
+        )
+    except InsufficientFunds:
+        there = prefund_balance(session, requester, currency)
+        needed, missing = (f"{money_text(one, currency)} {currency}" for one in (amount, amount - there))
+        raise NotFunded(
+            f"This needs {needed}; {missing} are missing on the prefund.",
+            needed=amount,
+            missing=amount - there,
+            currency=currency,
+        ) from None
+
+
+def _still_owed(session: Session, batch: Batch, settled_until: datetime) -> bool:
+    """Tell whether work goes on, or whether time or an earning waits for the next pay period."""
+    waiting = (
+        select(Assignment.id).where(
+            Assignment.batch_id == batch.id, Assignment.state == AssignmentState.LEASED
+        ),
+        select(Proof.id).where(Proof.batch_id == batch.id, Proof.at >= settled_until),
+        select(Earning.id).where(Earning.batch_id == batch.id, Earning.at >= settled_until),
+        select(Declaration.id).where(
+            Declaration.batch_id == batch.id,
+            or_(Declaration.state == DeclarationState.PENDING, Declaration.decided_at >= settled_until),
+        ),
+    )
+    return any(session.scalar(query.limit(1)) is not None for query in waiting)
+
+
+def _requester(session: Session, batch: Batch) -> UUID:
+    return session.scalars(select(Project.requester_id).where(Project.id == batch.project_id)).one()
+
+
+def _prefund(requester_id: UUID, currency: str) -> str:
+    return f"requester_prefund:{requester_id}:{currency}"
+
+
+def _reserved(batch: Batch, terms: PayTerms) -> str:
+    return f"batch_reserve:{batch.id}:{terms.currency}"
+
+
+def _check_amount(amount: object) -> None:
+    if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= LARGEST:
+        raise WrongAmount
+
+
+def _reference(said: str) -> str:
+    if not said.strip() or len(said) > 100:
+        raise WrongAmount("A payment has a reference of up to 100 characters.", field="reference")
+    return said.strip()
