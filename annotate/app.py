@@ -19,7 +19,11 @@ from sqlalchemy import text
 
 from annotate import problems, rendering
 from annotate.account import Account, AccountApi
+from annotate.balance import BalanceApi, BalancePages
+from annotate.batches import BatchApi, BatchPages
+from annotate.exports import Exports
 from annotate.people import People, PeopleApi
+from annotate.projects import Projects, ProjectsApi
 from annotate.settings import WebSettings
 from annotate.visit import provide_form, provide_session, provide_visit
 from tasks import queue
@@ -77,7 +81,19 @@ def static_files() -> Any:
 
 def controllers() -> list[Any]:
     """Give all pages and API routes."""
-    return [Account, AccountApi, People, PeopleApi]
+    return [
+        Account,
+        AccountApi,
+        People,
+        PeopleApi,
+        Projects,
+        ProjectsApi,
+        BatchPages,
+        BatchApi,
+        Exports,
+        BalancePages,
+        BalanceApi,
+    ]
 
 
 class SecurityHeaders:

@@ -58,6 +58,10 @@ class NotServed(Conflict):
     """Only an open or paused batch is added to; a draft is funded when it opens."""
 
 
+class NotPaused(Conflict):
+    """This batch is not paused."""
+
+
 class StillOwed(Conflict):
     """The reserve of this batch is still needed."""
 
@@ -178,6 +182,17 @@ def resume(session: Session, batch: Batch, now: datetime) -> None:
         raise NotServed
     if _short(session, batch, now):
         raise NotFunded(OUT_OF_RESERVE)
+    open_batch(session, batch, now)
+    open_waiting(session, batch, now)
+
+
+def resume(session: Session, batch: Batch, now: datetime) -> None:
+    """Go on with a paused batch. Raises NotPaused, or NotFunded where the reserve does not carry what is open."""
+    batch = lock_batch(session, batch.id)
+    if batch.state != BatchState.PAUSED:
+        raise NotPaused
+    if _short(session, batch, now):
+        raise NotFunded("The reserve does not cover the open slots any more; add to it first.")
     open_batch(session, batch, now)
     open_waiting(session, batch, now)
 

@@ -1,0 +1,187 @@
+"""What a requester sees of a batch, for the page and for the API: stages, uploads, quote, progress, agreement, cost."""
+
+import csv
+import io
+from typing import Any
+
+from litestar import Response
+
+from annotate.visit import Visit
+from payments import funding, quotes, terms, wages
+from payments.money import text
+from schemas.fields import Field
+from schemas.uploads import FILE_BYTES_MAX, export_cell
+from tasks import agreement, consensus, intake, progress
+from tasks.batches import Batch, BatchState, item_count, slot_counts
+from tasks.intake import Upload, UploadState
+from tasks.projects import Definition, Project
+
+PROBLEMS_SHOWN = 100
+
+
+def batch_page(
+    visit: Visit,
+    batch: Batch,
+    *,
+    errors: list[dict[str, str]] | None = None,
+    given: Any = None,
+    status: int = 200,
+) -> Response[str]:
+    """Render the batch's page, with a form's errors if there are any."""
+    project = visit.session.get_one(Project, batch.project_id)
+    definition = visit.session.get_one(Definition, batch.definition_id)
+    found = terms.find_terms(visit.session, batch.id)
+    columns = definition.parsed().data_schema
+    return visit.page(
+        "batches/batch.html",
+        status,
+        project=project,
+        definition=definition,
+        terms=found,
+        quote=quotes.quote(visit.session, batch, visit.now)
+        if found and batch.state == BatchState.DRAFT
+        else None,
+        balance=funding.prefund_balances(visit.session, project.requester_id),
+        errors=errors or [],
+        given=given or {},
+        file_bytes_max=FILE_BYTES_MAX,
+        columns=list(columns.get("properties", {})),
+        required=columns.get("required", []),
+        **live_context(visit, batch),
+    )
+
+
+def live_context(visit: Visit, batch: Batch) -> dict[str, Any]:
+    """Give what changes while an import runs or the work goes on."""
+    uploads = [_upload(visit, upload) for upload in intake.uploads_of(visit.session, batch.id)]
+    importing = any(upload["state"] == UploadState.RECEIVED for upload in uploads)
+    return {
+        "batch": batch,
+        "uploads": uploads,
+        "items": item_count(visit.session, batch.id),
+        "standing": None if batch.state == BatchState.DRAFT else standing(visit, batch),
+        "moving": importing or batch.state == BatchState.OPEN,
+        "importing": importing,
+    }
+
+
+def standing(visit: Visit, batch: Batch) -> dict[str, Any]:
+    """Say where a batch stands: slots, items, agreement, reserve, cost."""
+    slots = slot_counts(visit.session, batch.id)
+    found = funding.reserve_state(visit.session, batch, visit.now) if batch.opened_at else None
+    return {
+        "slots": slots,
+        "wanted": sum(slots.values()) - slots["withdrawn"],
+        "states": consensus.state_counts(visit.session, batch.id),
+        "complete": consensus.is_complete(visit.session, batch),
+        "agreement": [_agreement(visit, batch, field) for field in _fields(visit, batch)],
+        "reserve": None
+        if found is None
+        else {
+            "currency": found.currency,
+            "reserved": text(found.reserved, found.currency),
+            "spent": text(found.spent_estimate, found.currency),
+            "left": text(found.left, found.currency),
+        },
+        "cost": [
+            {
+                "currency": cost.currency,
+                "labour": text(cost.labour, cost.currency),
+                "topups": text(cost.topups, cost.currency),
+                "fee": text(cost.fee, cost.currency),
+                "total": text(cost.total, cost.currency),
+            }
+            for cost in wages.batch_cost(visit.session, batch.id)
+        ],
+    }
+
+
+def as_json(visit: Visit, batch: Batch) -> dict[str, Any]:
+    """Give a batch as the API writes it."""
+    return {
+        "id": str(batch.id),
+        "project_id": str(batch.project_id),
+        "name": batch.name,
+        "state": batch.state,
+        "pause_reason": batch.pause_reason,
+        "answers_wanted": batch.answers_wanted,
+        "answers_max": batch.answers_max,
+        "languages": batch.languages,
+        "content_classes": batch.content_classes,
+        "items": item_count(visit.session, batch.id),
+        "uploads": [upload_json(visit, upload) for upload in intake.uploads_of(visit.session, batch.id)],
+    }
+
+
+def upload_json(visit: Visit, upload: Upload, *, problems: bool = False) -> dict[str, Any]:
+    """Give an upload as the API writes it."""
+    written = {key: value for key, value in _upload(visit, upload).items() if key != "problems"}
+    if problems:
+        written["problems"] = [
+            {"line": one.line, "field": one.field, "value": one.value, "reason": one.reason, "hint": one.hint}
+            for one in intake.problems_of(visit.session, upload.id)
+        ]
+    return written
+
+
+def quote_json(visit: Visit, batch: Batch) -> dict[str, Any]:
+    """Give the quote as the API writes it; amounts are decimal text in the batch's currency."""
+    found = quotes.quote(visit.session, batch, visit.now)
+    amounts = ("agreed", "topups_p50", "topups_p95", "fee_p50", "fee_p95", "total_p50", "total_p95")
+    return {
+        "currency": found.currency,
+        "answers": found.answers,
+        "estimate_seconds": found.estimate_seconds,
+        "estimate_seconds_p95": found.estimate_seconds_p95,
+        **{name: text(getattr(found, name), found.currency) for name in amounts},
+        "places": [{"place": one.place, "workers": one.workers, "rule": one.rule} for one in found.places],
+        "words": list(found.words),
+    }
+
+
+def problems_file(visit: Visit, upload: Upload) -> Response[bytes]:
+    """Write an upload's bad rows as CSV."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["line", "field", "value", "reason", "remedy"])
+    for one in intake.problems_of(visit.session, upload.id):
+        writer.writerow(
+            [one.line, *(export_cell(cell) for cell in (one.field, one.value, one.reason, one.hint))]
+        )
+    headers = {"content-disposition": f'attachment; filename="problems-{upload.id}.csv"'}
+    return Response(out.getvalue().encode(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _upload(visit: Visit, upload: Upload) -> dict[str, Any]:
+    said = progress.progress_of(visit.session, upload.id) if upload.state == UploadState.RECEIVED else None
+    return {
+        "id": str(upload.id),
+        "file_name": upload.file_name,
+        "state": upload.state,
+        "bytes": upload.bytes,
+        "read": said.done if said else 0,
+        "rows_good": upload.rows_good,
+        "rows_known": upload.rows_known,
+        "rows_bad": upload.rows_bad,
+        "message": upload.message,
+        "problems": intake.problems_of(visit.session, upload.id, PROBLEMS_SHOWN) if upload.rows_bad else [],
+    }
+
+
+def _fields(visit: Visit, batch: Batch) -> list[Field]:
+    return list(visit.session.get_one(Definition, batch.definition_id).parsed().fields)
+
+
+def _agreement(visit: Visit, batch: Batch, field: Field) -> dict[str, Any]:
+    answers = consensus.field_answers(visit.session, batch.id, field)
+    measures = {
+        "alpha": agreement.alpha(answers),
+        "percent": agreement.percent_agreement(answers),
+        "ac1": agreement.gwet_ac1(answers),
+    }
+    return {
+        "field": field.name,
+        "label": field.label,
+        "answers": len(answers),
+        **{name: {"value": found.value, "why": found.why} for name, found in measures.items()},
+    }
