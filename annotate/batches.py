@@ -199,19 +199,19 @@ class BatchApi(Controller):
     @post(
         "/batches/{batch_id:uuid}/uploads",
         sync_to_thread=True,
-        dependencies={"body": Provide(provide_body)},
+        dependencies={"sent_file": Provide(provide_body)},
         request_max_body_size=UPLOAD_BYTES_MAX,
     )
     def upload(
         self,
         visit: NamedDependency[Visit],
         batch_id: FromPath[UUID],
-        body: NamedDependency[Any],
+        sent_file: NamedDependency[Any],
         name: FromQuery[str] = "upload.jsonl",
     ) -> dict[str, Any]:
         """Take a file as the raw body; `name` ends in .csv or .jsonl. The import runs as a job."""
         batch = access.batch_for(visit.session, visit.requester(), batch_id)
-        return upload_json(visit, intake.receive(visit.session, batch, name, pieces(body), visit.now))
+        return upload_json(visit, intake.receive(visit.session, batch, name, pieces(sent_file), visit.now))
 
     @get("/uploads/{upload_id:uuid}", sync_to_thread=True)
     def upload_state(self, visit: NamedDependency[Visit], upload_id: FromPath[UUID]) -> dict[str, Any]:

@@ -43,23 +43,35 @@ class Exports(Controller):
 
     tags = ["exports"]
 
-    @get(["/batches/{batch_id:uuid}/export", "/api/v1/batches/{batch_id:uuid}/export"], sync_to_thread=True)
+    @get("/batches/{batch_id:uuid}/export", sync_to_thread=True, include_in_schema=False)
+    def export_page(
+        self, visit: NamedDependency[Visit], batch_id: FromPath[UUID], kind: FromQuery[str] = "jsonl"
+    ) -> Response[Any]:
+        """Download from the batch's page."""
+        return download(visit, batch_id, kind)
+
+    @get("/api/v1/batches/{batch_id:uuid}/export", sync_to_thread=True)
     def export(
         self, visit: NamedDependency[Visit], batch_id: FromPath[UUID], kind: FromQuery[str] = "jsonl"
     ) -> Response[Any]:
         """Stream all items of a batch with their answers and consensus; `kind` is jsonl or csv."""
-        batch = access.batch_for(visit.session, visit.requester(), batch_id)
-        if kind not in KINDS:
-            raise UnknownExport
-        engine = engine_for(visit.tasks.database_url, visit.tasks.database_pool)
+        return download(visit, batch_id, kind)
 
-        def lines() -> Iterator[bytes]:
-            with transaction(engine) as session:
-                write = csv_lines if kind == "csv" else json_lines
-                yield from write(session, batch)
 
-        headers = {"content-disposition": f'attachment; filename="batch-{batch.id}.{kind}"'}
-        return Stream(lines(), media_type=KINDS[kind], headers=headers)
+def download(visit: Visit, batch_id: UUID, kind: str) -> Response[Any]:
+    """Stream a batch's export. Raises UnknownExport."""
+    batch = access.batch_for(visit.session, visit.requester(), batch_id)
+    if kind not in KINDS:
+        raise UnknownExport
+    engine = engine_for(visit.tasks.database_url, visit.tasks.database_pool)
+
+    def lines() -> Iterator[bytes]:
+        # A transaction of its own: the request's ends before the last line is sent.
+        with transaction(engine) as session:
+            yield from (csv_lines if kind == "csv" else json_lines)(session, batch)
+
+    headers = {"content-disposition": f'attachment; filename="batch-{batch.id}.{kind}"'}
+    return Stream(lines(), media_type=KINDS[kind], headers=headers)
 
 
 def entries(session: Session, batch: Batch) -> Iterator[dict[str, Any]]:

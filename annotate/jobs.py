@@ -14,8 +14,11 @@ def check_item(item_id: int) -> None:
     """Look at one item's answers; if one more is asked for, open its slot as far as the money goes."""
     with job_transaction() as (session, now):
         outcome = consensus.check_item(session, item_id, now)
-        if outcome is not None and outcome.state == consensus.ConsensusState.COLLECTING:
-            funding.open_waiting(session, get_batch(session, outcome.batch_id), now)
+        if outcome is None or outcome.state != consensus.ConsensusState.COLLECTING:
+            return
+        batch = get_batch(session, outcome.batch_id)
+        if outcome.answers >= batch.answers_wanted:
+            funding.open_waiting(session, batch, now)
 
 
 @job("annotate.sweep_items")

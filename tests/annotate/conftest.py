@@ -15,11 +15,14 @@ from litestar.testing import TestClient
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-import annotate.tables  # noqa: F401  loads every table
+import annotate.jobs
+import annotate.tables
+import tasks.jobs
 from annotate import auth
 from annotate.app import create_app
 from annotate.settings import WebSettings
 from annotate.visit import CLOCK_HEADER, COOKIE
+from tasks import clock, consensus, intake
 from tasks.db import Base, engine_for, transaction
 from tasks.people import Person, Role
 from tasks.settings import TaskSettings
@@ -41,6 +44,15 @@ class Site:
         """Run one transaction."""
         with transaction(self.engine) as made:
             yield made
+
+    def work_off(self) -> None:
+        """Do what a worker process would: all imports, all looks at items."""
+        with self.session() as session:
+            uploads, items = intake.waiting_uploads(session), consensus.unchecked_items(session)
+        for upload_id in uploads:
+            tasks.jobs.import_upload(str(upload_id))
+        for item_id in items:
+            annotate.jobs.check_item(item_id)
 
     @contextmanager
     def client(self, who: str | Person | None = None) -> Iterator[TestClient[Litestar]]:
@@ -77,5 +89,17 @@ def site(server_url: str) -> Iterator[Site]:
             Role.ORGANIZER: factories.organizer(session, now),
             Role.OPERATOR: factories.operator(session, now),
         }
+    jobs_settings = pytest.MonkeyPatch()
+    for variable, value in (
+        ("DATABASE_URL", url),
+        ("FAIRLABEL_INSTANCE", "test"),
+        ("FAIRLABEL_CLOCK", "simulated"),
+    ):
+        jobs_settings.setenv(variable, value)
+    tasks.jobs.settings.cache_clear()
+    with transaction(engine) as session:
+        clock.turn(session, now, simulated=True)
     yield Site(create_app(settings, WebSettings(secret_key=SECRET)), engine, now, people)
+    jobs_settings.undo()
+    tasks.jobs.settings.cache_clear()
     engine.dispose()
