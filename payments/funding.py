@@ -176,17 +176,6 @@ def top_up_reserve(
 
 
 def resume(session: Session, batch: Batch, now: datetime) -> None:
-    """Serve a paused batch again. Raises NotServed, or NotFunded where its reserve is nearly used."""
-    batch = lock_batch(session, batch.id)
-    if batch.state != BatchState.PAUSED:
-        raise NotServed
-    if _short(session, batch, now):
-        raise NotFunded(OUT_OF_RESERVE)
-    open_batch(session, batch, now)
-    open_waiting(session, batch, now)
-
-
-def resume(session: Session, batch: Batch, now: datetime) -> None:
     """Go on with a paused batch. Raises NotPaused, or NotFunded where the reserve does not carry what is open."""
     batch = lock_batch(session, batch.id)
     if batch.state != BatchState.PAUSED:

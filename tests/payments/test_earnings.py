@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from payments import earnings, rules, worktime
+from payments import earnings, worktime
 from payments.earnings import DraftLine, Earning, UnknownEnding, lines_for
 from payments.paid_time import Category
 from payments.terms import NoTerms, set_terms
@@ -142,7 +142,7 @@ def test_the_nairobi_morning_is_paid_to_the_cent(session: Session, now: datetime
 def test_pay_so_far_says_the_same_as_the_lines(session: Session, now: datetime) -> None:
     worker, _, _ = nairobi(session, now)
     pay = earnings.pay_so_far(session, worker, now + START, clock(now, "12:00:00"))
-    assert (pay.currency, pay.floor, pay.seconds) == ("KES", 27500, 2500)
+    assert [pay.currency, pay.floor, pay.seconds] == ["KES", 27500, 2500]
     assert (pay.agreed, pay.due, pay.topup) == (8000, 19098, 11098)
     assert pay.hourly is not None
     assert pay.hourly >= pay.floor
@@ -158,3 +158,158 @@ def test_a_span_cut_anywhere_credits_the_same_seconds(session: Session, now: dat
             for share in worktime.shares_of(session, worker.id, since, until)
         ]
         assert sum(share.seconds for share in parts) == 2500, cut
+
+
+def test_an_earning_is_recorded_once_and_only_rises(session: Session, now: datetime) -> None:
+    batch, worker = served(session, now), factories.worker(session, now)
+    held = factories.assignment(session, batch, worker, now)
+    nothing = earnings.accrue(session, held, "expired", now)
+    assert [nothing.kind, nothing.piece_price] == ["expired", 0]
+    later = now + timedelta(days=8)
+    late = earnings.accrue(session, held, "submitted", later)
+    assert late.id == nothing.id
+    assert [late.kind, late.piece_price, late.at] == ["submitted", Decimal(30), later]
+    for kind in ("submitted", "skipped", "expired"):
+        again = earnings.accrue(session, held, kind, later + timedelta(days=1))
+        assert [again.kind, again.piece_price, again.at] == ["submitted", Decimal(30), later]
+    assert session.scalar(select(func.count(Earning.id))) == 1
+    # It counts in the week in which it came, because the week before may be closed.
+    assert earnings.earned(session, worker.id, now, now + timedelta(days=7)) == {}
+    assert earnings.earned(session, worker.id, now, later + timedelta(seconds=1)) == {batch.id: Decimal(30)}
+
+
+def test_time_is_paid_where_there_is_no_price(session: Session, now: datetime) -> None:
+    factories.floors(session, now)
+    worker = factories.worker(session, now)
+    batch = served(session, now, pay_mode="hourly", piece_price=None, hourly_rate="360")
+    day = Morning(session, worker, now)
+    held = day.open(batch, "09:00:00")
+    assert day.submit(held, "09:01:40").piece_price == 0
+    pay = earnings.pay_so_far(session, worker, now + START, clock(now, "10:00:00"))
+    (only,) = pay.lines
+    assert [only.seconds, only.due.agreed, only.due.due, only.rule] == [100, 0, 1000, f"promise.{batch.id}@1"]
+    assert only.rate == 36000
+
+
+def test_what_cannot_be_is_refused(session: Session, now: datetime) -> None:
+    batch = factories.batch(session, now)
+    open_slots(session, batch.id, 3)
+    open_batch(session, batch, now)
+    held = factories.assignment(session, batch, factories.worker(session, now), now)
+    with pytest.raises(NoTerms):
+        earnings.accrue(session, held, "submitted", now)
+    with pytest.raises(UnknownEnding):
+        earnings.accrue(session, held, "leased", now)
+
+
+def test_the_sweep_finds_every_ended_assignment(session: Session, now: datetime) -> None:
+    factories.floors(session, now)
+    batch, worker = served(session, now, items=4), factories.worker(session, now)
+    first, second, third, fourth = (
+        factories.assignment(session, batch, one, now)
+        for one in (worker, *(factories.worker(session, now) for _ in range(3)))
+    )
+    assignments.skip(session, second, "unclear", now)
+    assignments.give_back(session, third, now)
+    worktime.open_assignment(session, fourth, now)
+    late = now + timedelta(hours=1)
+    assert {one.id for one in assignments.expire(session, late)} == {first.id, fourth.id}
+    assert earnings.sweep(session, late, limit=3) == 3
+    assert earnings.sweep(session, late, limit=3) == 1
+    assert earnings.sweep(session, late) == 0
+    kinds = session.scalars(select(Earning.kind).order_by(Earning.kind)).all()
+    assert list(kinds) == ["expired", "expired", "returned", "skipped"]
+
+    # An answer after the lease, whose earning failed at the time, is found again and paid.
+    factories.answer(session, first, late)
+    assert earnings.sweep(session, late) == 1
+    assert earnings.earned(session, first.worker_id, now, late + timedelta(seconds=1)) == {
+        batch.id: Decimal(30)
+    }
+
+
+def test_a_lease_that_ran_out_pays_its_time_as_interrupted(session: Session, now: datetime) -> None:
+    factories.floors(session, now)
+    batch, worker = served(session, now), factories.worker(session, now)
+    held = Morning(session, worker, now).open(batch, "09:00:00")
+    worktime.record(session, worker_id=worker.id, kind="proof", now=clock(now, "09:01:00"), assignment=held)
+    assignments.expire(session, clock(now, "09:30:00"))
+    earnings.sweep(session, clock(now, "09:30:00"))
+    (only,) = lines_for(session, worker, now + START, clock(now, "12:00:00"), clock(now, "12:00:00"))
+    assert only.seconds_by == {Category.D: 180}
+    assert [only.due.agreed, only.due.due] == [0, 1375]
+
+
+def test_a_price_in_another_currency_is_converted_exactly_and_rounded_once(
+    session: Session, now: datetime
+) -> None:
+    factories.floors(session, now)
+    worker = factories.worker(session, now)
+    batch = served(session, now, currency="USD", piece_price="0.125")
+    day = Morning(session, worker, now)
+    for start, end in (("09:00:00", "09:00:10"), ("09:00:10", "09:00:20"), ("09:00:20", "09:00:30")):
+        day.submit(day.open(batch, start), end)
+    later = clock(now, "10:00:00")
+    (only,) = lines_for(session, worker, now + START, later, later)
+    # 0.375 USD at 150 / 1.10 KES.
+    assert only.agreed == Fraction(375, 10) * Fraction(150, 1) / Fraction(110, 100)
+    assert [only.currency, only.due.agreed, only.due.due] == ["KES", 5114, 5114]
+    assert only.fx == Fraction(1500, 11)
+    assert None not in {only.fx_rate_id, only.fx_through}
+
+
+def test_lines_are_cut_where_another_rate_applies_and_nowhere_else(session: Session, now: datetime) -> None:
+    factories.floors(session, now)
+    eve = datetime.fromisoformat("2026-12-31T22:50:00+00:00")
+    worker = factories.worker(session, now, place="DE", area=None, time_zone="Europe/Berlin")
+    batch = served(session, now, currency="EUR", piece_price="0.10", items=3)
+    day = Morning(session, worker, eve)
+    held = day.open(batch, "09:00:00")
+    day.proofs(held, "09:01:00", "09:19:00", 60)
+    day.submit(held, "09:20:00")
+    monday = datetime.fromisoformat("2026-12-28T00:00:00+00:00")
+    end = monday + timedelta(days=7)
+    old, new = lines_for(session, worker, monday, end, end)
+    midnight = datetime.fromisoformat("2026-12-31T23:00:00+00:00")
+    assert [old.segment_start, old.segment_end, new.segment_start, new.segment_end] == [
+        monday,
+        midnight,
+        midnight,
+        end,
+    ]
+    assert [old.seconds, new.seconds] == [600, 600]
+    assert old.rate < new.rate
+    assert [old.due.agreed, new.due.agreed] == [0, 10]
+    for one in (old, new):
+        assert one.due.due >= Fraction(one.seconds, 3600) * one.rate
+
+    # The same week in Kenya, where some rule elsewhere changes, stays one line.
+    amina = factories.worker(session, now)
+    day = Morning(session, amina, eve)
+    held = day.open(batch, "09:00:00")
+    day.proofs(held, "09:01:00", "09:19:00", 60)
+    assert len(lines_for(session, amina, monday, end, end)) == 1
+
+
+def test_sensitive_content_multiplies_the_floor_and_says_so(session: Session, now: datetime) -> None:
+    factories.floors(session, now)
+    worker = factories.worker(session, now)
+    batch = served(session, now, sensitive_multiplier="1.25", piece_price="0.01")
+    day = Morning(session, worker, now)
+    day.submit(day.open(batch, "09:00:00"), "09:01:00")
+    (only,) = lines_for(session, worker, now + START, clock(now, "12:00:00"), clock(now, "12:00:00"))
+    assert [only.rate, only.due.due] == [Fraction(27500 * 5, 4), 573]
+    assert only.trace[-1]["kind"] == "sensitive_multiplier"
+
+
+def test_a_submission_of_this_very_moment_is_in_pay_so_far(session: Session, now: datetime) -> None:
+    factories.floors(session, now)
+    worker = factories.worker(session, now)
+    batch = served(session, now)
+    day = Morning(session, worker, now)
+    day.submit(day.open(batch, "09:00:00"), "09:00:10")
+    pay = earnings.pay_so_far(session, worker, now + START, clock(now, "09:00:10"))
+    assert [pay.agreed, pay.due, pay.seconds] == [3000, 3000, 10]
+    nobody = factories.worker(session, now)
+    empty = earnings.pay_so_far(session, nobody, now + START, now)
+    assert [empty.lines, empty.due, empty.hourly, empty.floor] == [[], 0, None, 27500]

@@ -13,6 +13,7 @@ from payments.funding import (
     AlreadyOpen,
     NotARequester,
     NotFunded,
+    NotPaused,
     NotServed,
     StillOwed,
     WrongAmount,
@@ -189,6 +190,8 @@ def test_slow_work_stops_new_offers_until_more_is_set_aside(
     assert state.spent_estimate == 6050
 
     with pytest.raises(NotFunded):
+        funding.resume(session, batch, later + timedelta(minutes=2))
+    with pytest.raises(NotFunded):
         funding.top_up_reserve(session, batch, 5000, reference="a", now=later, actor="zuri")
     pay_in(session, owner, 5000, later, "more")
     funding.top_up_reserve(session, batch, 5000, reference="a", now=later, actor="zuri")
@@ -221,6 +224,10 @@ def test_a_pause_by_the_requester_is_not_ended_by_money(
     pay_in(session, owner, 1000, now, "more")
     funding.top_up_reserve(session, batch, 1000, reference="a", now=now, actor="zuri")
     assert batch.state == BatchState.PAUSED
+    funding.resume(session, batch, now)
+    assert batch.state == "open"
+    with pytest.raises(NotPaused):
+        funding.resume(session, batch, now)
 
 
 def test_a_draft_and_a_closed_batch_are_not_added_to(session: Session, now: datetime, owner: Person) -> None:
