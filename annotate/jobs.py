@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from annotate import auth
 from payments import funding
 from tasks import consensus
 from tasks.batches import get_batch, open_batches
@@ -42,3 +43,10 @@ def refit_batch(batch_id: str) -> None:
     """Weigh all answers of one batch together."""
     with job_transaction() as (session, now):
         consensus.refit(session, get_batch(session, UUID(batch_id)), now)
+
+
+@job("annotate.forget")
+def forget() -> None:
+    """Drop sign-ins and counted attempts that have run out."""
+    with job_transaction() as (session, now):
+        auth.forget_old(session, now)

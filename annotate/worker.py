@@ -21,6 +21,13 @@ QUEUES = ("work", "money", "intake")
 SCHEDULE = {
     "tasks.expire_leases": 30,
     "tasks.sweep_uploads": 60,
+    "annotate.sweep_items": 30,
+    "annotate.refit_batches": 60,
+    "annotate.forget": 3600,
+    "payments.sweep": 30,
+    "payments.close_due_periods": 300,
+    "payments.make_payout_files": 60,
+    "payments.sequence_log": 20,
 }
 """Sweeps and their periods in seconds."""
 

@@ -59,6 +59,7 @@ def bring_up(
     env["FAIRLABEL_BASE_URL"] = env.get("FAIRLABEL_BASE_URL") or url
     if demo:
         env["FAIRLABEL_INSTANCE"] = env.get("FAIRLABEL_INSTANCE") or "demo"
+        env["FAIRLABEL_CLOCK"] = env.get("FAIRLABEL_CLOCK") or "simulated"
     home.remember({name: env[name] for name in ("FAIRLABEL_BASE_URL", "FAIRLABEL_INSTANCE") if name in env})
     migration = Service(
         name="Migration", argv=[*FAIRLABEL, "migrate"], env=env, log=home.logs / "migrate.log"
