@@ -63,7 +63,8 @@ if (tabs) tabs.onmessage = ({ data }) => take(data as Record<string, unknown>);
 function take(body: Record<string, unknown>): void {
   if (body["batch"] !== boot.batch) return;
   if (isMeter(body["meter"])) showMeter(body["meter"], byId("meter"));
-  if (typeof body["done"] === "number") done = body["done"] + latest.waiting;
+  // The server's count is the whole truth only when nothing waits here any more.
+  if (typeof body["done"] === "number" && latest.waiting === 0) done = body["done"];
   if (typeof body["total"] === "number") total = body["total"];
   count();
 }
@@ -173,7 +174,7 @@ function show(item: Item | null): void {
   }
   holder.replaceChildren(template.content);
   skipForm.querySelector<HTMLInputElement>("[name=assignment_id]")?.setAttribute("value", item.id);
-  window.scrollTo(0, 0);
+  byId("scroll").scrollTo(0, 0);
   byId("main").focus({ preventScroll: true });
   wake();
   opened(item);
@@ -197,7 +198,9 @@ async function more(): Promise<void> {
     const known = answered.has(one.assignment_id) || have.includes(one.assignment_id);
     if (!known) queue.push({ id: one.assignment_id, html: one.html, answer: null, version: 1 });
   }
-  take({ ...reply.body, batch: boot.batch });
+  // Only a stored answer's reply counts what is done; this one may be older than it.
+  if (typeof reply.body["total"] === "number") total = reply.body["total"];
+  count();
   const why = nothing.querySelector<HTMLElement>("[data-why]");
   if (!why) return;
   if (reply.status === 200) why.textContent = String(reply.body["message"] ?? "");
@@ -357,6 +360,8 @@ addEventListener("online", () => {
 for (const id of ["pause", "keys", "undo"]) byId(id).hidden = false;
 const first = holder.querySelector<HTMLElement>("[data-assignment]");
 const unsent = await outbox.waiting();
+done += unsent.filter((entry) => entry.kind === "answer" && entry.batch === boot.batch).length;
+count();
 if (first) {
   const item: Item = { id: first.dataset["assignment"] as string, html: holder.innerHTML.trim(), answer: null, version: 1 };
   // A reload while an answer still waits: the server does not know yet that this item is done.
@@ -366,6 +371,8 @@ if (first) {
     const draft = sessionStorage.getItem(draftKey(item.id));
     if (draft) fill(holder, JSON.parse(draft) as Answer);
     wake();
+    // The scroller takes page keys only while something in it has the focus.
+    if (document.activeElement === document.body) byId("main").focus({ preventScroll: true });
     opened(item);
     void refill();
   }

@@ -188,7 +188,7 @@ class LabelBoxes extends MarksElement<Box> {
 
   protected labelled(label: { value: string; label: string }): boolean {
     const chosen = this.marks[this.chosen];
-    if (!chosen) return false;
+    if (!chosen || !this.settled) return false;
     this.change(() => {
       chosen.label = label.value;
     }, t("{label} marked", { label: label.label }));

@@ -33,6 +33,8 @@ export abstract class MarksElement<M extends Mark> extends HTMLElement {
   protected source = "";
   protected active = 0;
   protected chosen = -1;
+  /** A mark just made can be adjusted, but a label's key means the next mark until this one is chosen on purpose. */
+  protected settled = false;
   private most = 1000;
   private readonly earlier: string[] = [];
   private readonly palette = make("div", { class: "palette", role: "group", "aria-label": t("Labels") });
@@ -99,6 +101,7 @@ export abstract class MarksElement<M extends Mark> extends HTMLElement {
     this.change(() => {
       this.marks.push(mark);
       this.chosen = this.marks.length - 1;
+      this.settled = false;
     }, t("{label} marked", { label: this.name(mark) }));
   }
 
@@ -112,6 +115,7 @@ export abstract class MarksElement<M extends Mark> extends HTMLElement {
 
   protected choose(place: number): void {
     this.chosen = place;
+    this.settled = true;
     this.paint();
   }
 

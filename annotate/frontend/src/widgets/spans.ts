@@ -96,13 +96,14 @@ class LabelSpans extends MarksElement<Span> {
       this.change(() => {
         this.marks = [...clear, { start: from, end: to, label: label.value }];
         this.chosen = this.marks.length - 1;
+        this.settled = false;
       }, t("{label} marked", { label: label.label }));
     }
   }
 
   protected labelled(label: Label): boolean {
     const chosen = this.marks[this.chosen];
-    if (chosen) {
+    if (chosen && this.settled) {
       this.change(() => {
         chosen.label = label.value;
       }, t("{label} marked", { label: label.label }));
