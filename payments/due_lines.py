@@ -1,0 +1,327 @@
+"""A due line is what one worker is owed for one batch (or for the platform's overhead) in one segment of a period.
+
+Due is never under the agreed pay and never under credited time at the floor: the code refuses such a line, and so
+does the database. A line is booked once, in one journal, and never changed. It is always paid in full: from the
+batch's reserve, then from the requester's prefund, then at the platform's own cost.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from payments.accounts import Held, hold
+from payments.append_only import attach, only_grows
+from payments.canonical import digest
+from payments.earnings import DraftLine, Earning
+from payments.fx import FxRate, convert
+from payments.ledger import Entry, Journal, Move, post_all
+from payments.money import ceil_minor, floor_minor
+from payments.money import text as money_text
+from payments.periods import PayPeriod
+from tasks.db import Base
+from tasks.errors import Conflict
+
+OVERHEAD: Final = "overhead"
+
+
+class UnderpaidLine(Conflict):
+    """A line of this period is under its agreed pay or under the floor; nothing of the period is paid out."""
+
+
+class DueLine(Base):
+    """What is owed for one segment; amounts in minor units of `currency`, rate exact per hour as 'num/den'."""
+
+    __tablename__ = "due_line"
+    __table_args__ = (
+        CheckConstraint("seconds >= 0 AND agreed >= 0 AND required >= 0", name="not_negative"),
+        CheckConstraint("due >= agreed AND due >= required AND topup = due - agreed", name="paid"),
+        CheckConstraint("charge >= 0 AND fee >= 0", name="charge"),
+        CheckConstraint("segment_start < segment_end", name="segment"),
+        CheckConstraint("(journal_id IS NULL) = (due = 0)", name="booked"),
+        CheckConstraint("octet_length(evidence_digest) = 32", name="evidence_digest"),
+        Index(
+            "uq_due_line_segment",
+            "period_id",
+            "worker_id",
+            "batch_id",
+            "segment_start",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("corrects IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    period_id: Mapped[UUID] = mapped_column(ForeignKey("pay_period.id"))
+    worker_id: Mapped[UUID] = mapped_column(ForeignKey("person.id"), index=True)
+    batch_id: Mapped[UUID | None] = mapped_column(ForeignKey("batch.id"), index=True)
+    segment_start: Mapped[datetime]
+    segment_end: Mapped[datetime]
+    place: Mapped[str | None]
+    area: Mapped[str | None]
+    currency: Mapped[str] = mapped_column(String(3))
+    seconds: Mapped[int]
+    seconds_by: Mapped[dict[str, Any]]
+    agreed: Mapped[int] = mapped_column(BigInteger)
+    required: Mapped[int] = mapped_column(BigInteger)
+    due: Mapped[int] = mapped_column(BigInteger)
+    topup: Mapped[int] = mapped_column(BigInteger)
+    rate: Mapped[str]
+    rule: Mapped[str]
+    rule_sha256: Mapped[str]
+    fx_rate_id: Mapped[UUID | None] = mapped_column(ForeignKey(FxRate.id))
+    fx_through: Mapped[UUID | None] = mapped_column(ForeignKey(FxRate.id))
+    fx: Mapped[str | None]
+    charge: Mapped[int] = mapped_column(BigInteger)
+    charge_currency: Mapped[str] = mapped_column(String(3))
+    fee: Mapped[int] = mapped_column(BigInteger)
+    answers: Mapped[int]
+    trace: Mapped[list[Any]]
+    evidence_digest: Mapped[bytes] = mapped_column(LargeBinary)
+    journal_id: Mapped[int | None] = mapped_column(ForeignKey(Journal.id), unique=True)
+    corrects: Mapped[UUID | None] = mapped_column(ForeignKey("due_line.id"))
+    made_at: Mapped[datetime]
+
+    @property
+    def hourly_floor(self) -> Fraction:
+        """The floor in exact minor units per hour."""
+        return Fraction(self.rate)
+
+
+GUARDS: Final = only_grows("due_line")
+attach(DueLine.__table__, GUARDS)
+
+
+CREDITED: Final = text("""
+    SELECT transfer.journal_id, sum(transfer.amount)::bigint AS amount FROM transfer
+    JOIN account ON account.id = transfer.credit_id AND account.code LIKE 'worker_payable:%'
+    JOIN due_line ON due_line.journal_id = transfer.journal_id
+    WHERE due_line.period_id = :period GROUP BY transfer.journal_id""")
+"""What the ledger credited for each line of a period."""
+
+
+@dataclass(frozen=True)
+class Payer:
+    """Who bears a line: a batch's requester in the currency of its terms, and the platform's share of it."""
+
+    batch_id: UUID
+    requester_id: UUID
+    currency: str
+    fee: Fraction
+
+    @property
+    def reserve(self) -> str:
+        """The batch's reserve."""
+        return f"batch_reserve:{self.batch_id}:{self.currency}"
+
+    @property
+    def prefund(self) -> str:
+        """What the requester has paid in beyond reserves."""
+        return f"requester_prefund:{self.requester_id}:{self.currency}"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A line ready to be booked: its figures, who bears it (None: the platform), the earnings in it."""
+
+    line: DraftLine
+    payer: Payer | None
+    earnings: Sequence[Earning] = ()
+
+    @property
+    def answers(self) -> int:
+        """How many answers it holds."""
+        return sum(one.kind == "submitted" for one in self.earnings)
+
+
+def payable(worker_id: UUID, currency: str) -> str:
+    """Name the account of what is owed to a worker."""
+    return f"worker_payable:{worker_id}:{currency}"
+
+
+def line_id(period: PayPeriod, worker_id: UUID, batch_id: UUID | None, start: datetime) -> UUID:
+    """Give a line's id: the same facts have the same id, whoever computes them."""
+    return uuid5(period.id, f"{worker_id}:{batch_id or OVERHEAD}:{start.isoformat()}")
+
+
+def check_paid(line: DraftLine, worker_id: UUID) -> None:
+    """Refuse a line that is under its agreed pay or its time at the floor. Raises UnderpaidLine."""
+    required = max(line.due.required, ceil_minor(Fraction(line.seconds, 3600) * line.rate))
+    agreed = max(line.due.agreed, ceil_minor(line.agreed))
+    if line.due.due < max(required, agreed):
+        shown = {
+            name: f"{money_text(amount, line.currency)} {line.currency}"
+            for name, amount in (("due", line.due.due), ("agreed", agreed), ("required", required))
+        }
+        raise UnderpaidLine(
+            f"Worker {worker_id}, batch {line.batch_id or OVERHEAD}, from {line.segment_start:%Y-%m-%d %H:%M}: "
+            f"due {shown['due']} is under agreed {shown['agreed']} or required {shown['required']}.",
+            worker=str(worker_id),
+            batch=str(line.batch_id or OVERHEAD),
+            **shown,
+        )
+
+
+def evidence(draft: Draft) -> dict[str, Any]:
+    """Give what a line rests on, in its one form: the credited seconds and the earnings."""
+    return {
+        "shares": [[one.start, one.end, one.unit, one.category.value] for one in draft.line.shares],
+        "earnings": sorted(str(one.id) for one in draft.earnings),
+    }
+
+
+def lines_of(session: Session, period_id: UUID, worker_id: UUID | None = None) -> list[DueLine]:
+    """Give a period's lines, of one worker or all, by worker, start and batch."""
+    query = select(DueLine).where(DueLine.period_id == period_id)
+    if worker_id is not None:
+        query = query.where(DueLine.worker_id == worker_id)
+    return list(
+        session.scalars(
+            query.order_by(DueLine.worker_id, DueLine.segment_start, DueLine.batch_id, DueLine.id)
+        )
+    )
+
+
+def underpaid(session: Session, period_id: UUID) -> list[DueLine]:
+    """Give the stored lines that pay less than their own figures, or than their journal credited, ask for."""
+    rows = session.execute(CREDITED, {"period": period_id})
+    credited: dict[int | None, int] = {row.journal_id: row.amount for row in rows}
+    return [
+        line
+        for line in lines_of(session, period_id)
+        if line.due
+        < max(line.agreed, line.required, ceil_minor(Fraction(line.seconds, 3600) * line.hourly_floor))
+        or credited.get(line.journal_id, 0) < line.due
+    ]
+
+
+def book(
+    session: Session, period: PayPeriod, worker_id: UUID, drafts: Sequence[Draft], now: datetime
+) -> list[DueLine]:
+    """Store a worker's lines with one journal each. Raises UnderpaidLine, then none is stored."""
+    for draft in drafts:
+        check_paid(draft.line, worker_id)
+    purses = {code for draft in drafts if draft.payer for code in (draft.payer.reserve, draft.payer.prefund)}
+    # Under lock before they are read, so that what we take from them is there.
+    left = {code: one.balance for code, one in _held(session, purses, now).items()}
+    rows, entries = [], {}
+    for draft in drafts:
+        row = _row(period, worker_id, draft, now)
+        moves = _moves(row, draft.payer, left)
+        if moves:
+            entries[row["id"]] = _entry(period, row, moves)
+        rows.append(row)
+    journals = dict(zip(entries, post_all(session, list(entries.values()), now), strict=True))
+    for row in rows:
+        row["journal_id"] = journals[row["id"]].id if row["id"] in journals else None
+    if rows:
+        session.execute(insert(DueLine), rows)
+    return lines_of(session, period.id, worker_id)
+
+
+def _held(session: Session, codes: Iterable[str], now: datetime) -> dict[str, Held]:
+    wanted = sorted(codes)
+    return hold(session, wanted, now) if wanted else {}
+
+
+def _row(period: PayPeriod, worker_id: UUID, draft: Draft, now: datetime) -> dict[str, Any]:
+    line, payer = draft.line, draft.payer
+    charge, charge_currency = line.due.due, line.currency
+    if payer is not None and payer.currency != line.currency:
+        charge = ceil_minor(convert(line.due.due, line.currency, payer.currency, 1 / line.fx))
+        charge_currency = payer.currency
+    return {
+        "id": line_id(period, worker_id, line.batch_id, line.segment_start),
+        "period_id": period.id,
+        "worker_id": worker_id,
+        "batch_id": line.batch_id,
+        "segment_start": line.segment_start,
+        "segment_end": line.segment_end,
+        "place": line.place,
+        "area": line.area,
+        "currency": line.currency,
+        "seconds": line.seconds,
+        "seconds_by": {category.value: line.seconds_by[category] for category in sorted(line.seconds_by)},
+        "agreed": line.due.agreed,
+        "required": line.due.required,
+        "due": line.due.due,
+        "topup": line.due.topup,
+        "rate": exact(line.rate),
+        "rule": line.rule,
+        "rule_sha256": line.rule_sha256,
+        "fx_rate_id": line.fx_rate_id,
+        "fx_through": line.fx_through,
+        "fx": exact(line.fx) if charge_currency != line.currency else None,
+        "charge": charge,
+        "charge_currency": charge_currency,
+        "fee": floor_minor(charge * payer.fee) if payer else 0,
+        "answers": draft.answers,
+        "trace": line.trace,
+        "evidence_digest": digest(evidence(draft)),
+        "corrects": None,
+        "made_at": now,
+    }
+
+
+def _moves(row: dict[str, Any], payer: Payer | None, left: dict[str, int]) -> list[Move]:
+    """Find the money of a line; lowers what is left in the purses, and the fee to what the reserve still covers."""
+    if row["due"] == 0:
+        row["fee"] = 0
+        return []
+    own, theirs, ref = row["currency"], row["charge_currency"], str(row["id"])
+    to = payable(row["worker_id"], own)
+    if payer is None:
+        return [Move(f"overhead:{own}", to, row["due"], own, "overhead", ref)]
+    through = to if own == theirs else f"fx:{theirs}-{own}:{theirs}"
+    moves, wanted = [], row["charge"]
+    for purse in (payer.reserve, payer.prefund):
+        taken = min(wanted, left[purse])
+        if taken:
+            moves.append(Move(purse, through, taken, theirs, "wage", ref))
+            wanted -= taken
+            left[purse] -= taken
+    if wanted:
+        moves.append(Move(f"goodwill:{theirs}", through, wanted, theirs, "wage", ref))
+    if own != theirs:
+        moves.append(Move(f"fx:{theirs}-{own}:{own}", to, row["due"], own, "wage", ref))
+    row["fee"] = min(row["fee"], left[payer.reserve])
+    if row["fee"]:
+        moves.append(Move(payer.reserve, f"platform_fee:{theirs}", row["fee"], theirs, "fee", ref))
+        left[payer.reserve] -= row["fee"]
+    return moves
+
+
+def _entry(period: PayPeriod, row: dict[str, Any], moves: list[Move]) -> Entry:
+    subject = row["batch_id"] or OVERHEAD
+    return Entry(
+        kind="due",
+        key=f"due:{period.code}:{row['worker_id']}:{subject}:{row['segment_start'].isoformat()}",
+        moves=moves,
+        effective_at=row["segment_end"],
+        actor="payroll",
+        evidence=row["evidence_digest"],
+        rule_hash=bytes.fromhex(row["rule_sha256"]),
+        fx_rate_id=row["fx_rate_id"],
+        memo=row["rule"],
+    )
+
+
+def exact(value: Fraction) -> str:
+    """Write a rational as 'num/den'."""
+    return f"{value.numerator}/{value.denominator}"
