@@ -1,0 +1,224 @@
+"""What people earned per hour, read from the due lines: for organizers, and for each worker their own.
+
+Nothing here changes anything. Hourly figures are exact minor units per hour, before and after the top-up, over all
+credited time of the group that is named; they are statistics, never the test: the floor is kept line by line.
+Hours are shown against limits so that offers can stop in time; they never make earned time unpaid.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from fractions import Fraction
+from statistics import quantiles
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from payments import worktime
+from payments.due_lines import DueLine, lines_of
+from payments.dues import hourly_equivalent
+from payments.paid_time import Kind, second_of, seconds_by, split
+from payments.payroll import workers_between
+from payments.periods import PayPeriod, code_of
+from tasks.people import Person
+
+WORKERS_SHOWN_MIN: Final = 10
+HOUR: Final = 3600
+DAY_SOFT: Final = 8 * HOUR
+DAY_HARD: Final = 10 * HOUR
+WEEK_SOFT: Final = 40 * HOUR
+WEEK_HARD: Final = 48 * HOUR
+
+
+@dataclass(frozen=True)
+class WorkerWage:
+    """A worker's wage of one period in one currency and place; the floor is the mean over their credited time."""
+
+    worker_id: UUID
+    pseudonym: str
+    place: str | None
+    currency: str
+    seconds: int
+    agreed: int
+    due: int
+    topup: int
+    hourly_before: Fraction | None
+    hourly_after: Fraction | None
+    floor_rate: Fraction | None
+    floor_currency: str
+    batches: tuple[UUID, ...]
+    answers: int
+    overhead_seconds: int
+
+    @property
+    def under(self) -> bool:
+        """Whether less was paid than the floor asks for; never true where the books are right."""
+        return (
+            self.hourly_after is not None
+            and self.floor_rate is not None
+            and self.hourly_after < self.floor_rate
+        )
+
+
+@dataclass(frozen=True)
+class Hours:
+    """A worker's credited seconds by day (of their own time zone) and ISO week, against the limits on offers."""
+
+    worker_id: UUID
+    days: dict[date, int]
+    weeks: dict[str, int]
+
+    @property
+    def over_soft(self) -> list[str]:
+        """Days and weeks over 8 or 40 hours."""
+        return self._over(DAY_SOFT, WEEK_SOFT)
+
+    @property
+    def over_hard(self) -> list[str]:
+        """Days and weeks over 10 or 48 hours."""
+        return self._over(DAY_HARD, WEEK_HARD)
+
+    def _over(self, day_limit: int, week_limit: int) -> list[str]:
+        days = [day.isoformat() for day, seconds in sorted(self.days.items()) if seconds > day_limit]
+        return days + [week for week, seconds in sorted(self.weeks.items()) if seconds > week_limit]
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """What workers of a batch earned per hour, in the minor units of its terms' currency."""
+
+    currency: str
+    workers: int
+    low: Fraction
+    median: Fraction
+    high: Fraction
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a batch has cost its requester so far, in closed periods; charge = labour + topups."""
+
+    currency: str
+    labour: int
+    topups: int
+    fee: int
+    seconds: int
+    answers: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.labour + self.topups + self.fee
+
+
+def wages(session: Session, period: PayPeriod) -> list[WorkerWage]:
+    """Give each worker's wage of a period, the lowest hourly pay first."""
+    groups: dict[tuple[UUID, str, str | None], list[DueLine]] = defaultdict(list)
+    for line in lines_of(session, period.id):
+        groups[line.worker_id, line.currency, line.place].append(line)
+    people = {
+        one.id: one
+        for one in session.scalars(select(Person).where(Person.id.in_({who for who, _, _ in groups})))
+    }
+    made = [_wage(people[who], currency, place, lines) for (who, currency, place), lines in groups.items()]
+    return sorted(made, key=lambda one: (one.currency, one.hourly_after or 0, one.pseudonym))
+
+
+def wage_lines(session: Session, period: PayPeriod, worker_id: UUID) -> list[DueLine]:
+    """Give the lines behind a worker's wage."""
+    return lines_of(session, period.id, worker_id)
+
+
+def everybodys_hours(session: Session, start: datetime, end: datetime) -> list[Hours]:
+    """Give everybody's credited time in a span, overhead included."""
+    people = select(Person).where(Person.id.in_(workers_between(session, start, end))).order_by(Person.id)
+    made = [hours(session, one, start, end) for one in session.scalars(people)]
+    return [one for one in made if one.days]
+
+
+def hours(session: Session, worker: Person, start: datetime, end: datetime) -> Hours:
+    """Give one worker's credited time in a span."""
+    zone = ZoneInfo(worker.time_zone)
+    midnights = [second_of(one, Kind.open) for one in _midnights(start, end, zone)]
+    shares = split(worktime.shares_of(session, worker.id, start, end), midnights)
+    days = seconds_by(shares, lambda share: datetime.fromtimestamp(share.start, zone).date())
+    weeks: dict[str, int] = defaultdict(int)
+    for day, seconds in days.items():
+        weeks[code_of(day)] += seconds
+    return Hours(worker.id, dict(sorted(days.items())), dict(sorted(weeks.items())))
+
+
+def batch_hourly(session: Session, batch_id: UUID) -> Quartiles | None:
+    """Give the quartiles of what workers earned per hour on a batch; nothing for fewer than ten of them."""
+    seconds: dict[UUID, int] = defaultdict(int)
+    charge: dict[UUID, int] = defaultdict(int)
+    currencies = set()
+    for line in _of_batch(session, batch_id):
+        seconds[line.worker_id] += line.seconds
+        charge[line.worker_id] += line.charge
+        currencies.add(line.charge_currency)
+    rates = [Fraction(charge[who] * HOUR, spent) for who, spent in seconds.items() if spent]
+    if len(rates) < WORKERS_SHOWN_MIN or len(currencies) != 1:
+        return None
+    low, median, high = quantiles(rates, n=4, method="inclusive")
+    return Quartiles(currencies.pop(), len(rates), Fraction(low), Fraction(median), Fraction(high))
+
+
+def batch_cost(session: Session, batch_id: UUID) -> list[Cost]:
+    """Give what a batch has cost, by currency."""
+    groups: dict[str, list[DueLine]] = defaultdict(list)
+    for line in _of_batch(session, batch_id):
+        groups[line.charge_currency].append(line)
+    return [_cost(currency, lines) for currency, lines in sorted(groups.items())]
+
+
+def _midnights(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+    """Give the beginnings of days inside a span, as the clocks of a place show them."""
+    day = start.astimezone(zone).date()
+    while (day := day + timedelta(days=1)) <= end.astimezone(zone).date():
+        yield datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _of_batch(session: Session, batch_id: UUID) -> Sequence[DueLine]:
+    return session.scalars(select(DueLine).where(DueLine.batch_id == batch_id)).all()
+
+
+def _cost(currency: str, lines: list[DueLine]) -> Cost:
+    # A line's charge is split as its due is; the odd minor unit is labour.
+    topups = sum(line.charge * line.topup // line.due for line in lines if line.due)
+    return Cost(
+        currency=currency,
+        labour=sum(line.charge for line in lines) - topups,
+        topups=topups,
+        fee=sum(line.fee for line in lines),
+        seconds=sum(line.seconds for line in lines),
+        answers=sum(line.answers for line in lines),
+    )
+
+
+def _wage(worker: Person, currency: str, place: str | None, lines: list[DueLine]) -> WorkerWage:
+    seconds = sum(line.seconds for line in lines)
+    agreed = sum(line.agreed for line in lines)
+    due = sum(line.due for line in lines)
+    asked = sum((line.hourly_floor * line.seconds for line in lines), Fraction(0))
+    return WorkerWage(
+        worker_id=worker.id,
+        pseudonym=worker.pseudonym,
+        place=place,
+        currency=currency,
+        seconds=seconds,
+        agreed=agreed,
+        due=due,
+        topup=due - agreed,
+        hourly_before=hourly_equivalent(agreed, seconds),
+        hourly_after=hourly_equivalent(due, seconds),
+        floor_rate=asked / seconds if seconds else None,
+        floor_currency=currency,
+        batches=tuple(sorted({line.batch_id for line in lines if line.batch_id is not None})),
+        answers=sum(line.answers for line in lines),
+        overhead_seconds=sum(line.seconds for line in lines if line.batch_id is None),
+    )
