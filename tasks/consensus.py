@@ -25,10 +25,13 @@ from tasks.answers import Answer, answers_to
 from tasks.batches import Batch, BatchState
 from tasks.db import Base
 from tasks.items import Item, Slot, SlotState, add_slot
+from tasks.marks import combine_boxes, combine_spans
 from tasks.projects import Definition
 
 LABEL_KINDS = ("choice", "rating")
 """Kinds of field whose answer is one label of a closed list."""
+COMBINED = {"spans": combine_spans, "boxes": combine_boxes}
+"""Kinds of field whose answers are brought together part by part, so that they are never level."""
 
 
 class ConsensusState(StrEnum):
@@ -196,6 +199,8 @@ def _field_outcome(field: Field, answers: Sequence[Answer]) -> dict[str, Any]:
     ranked = counts.most_common(2)
     leads = bool(ranked) and (len(ranked) == 1 or ranked[0][1] > ranked[1][1])
     winner = values[labels.index(ranked[0][0])] if leads else None
+    if values and field.kind in COMBINED:
+        winner = COMBINED[field.kind](values)
     pairs = len(labels) * (len(labels) - 1) // 2
     alike = sum(one == other for one, other in combinations(labels, 2))
     return {

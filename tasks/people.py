@@ -4,16 +4,40 @@ Where a worker works, and in which time zone, is declared by the worker and can 
 Sign-in lives with the pages, money with the payments; this is who somebody is for the work.
 """
 
+import re
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from schemas.definition import CONTENT_CLASSES, LANGUAGES
 from tasks.db import Base, new_id
 from tasks.errors import Invalid, NotFound
+
+SENSITIVE: Final = tuple(name for name in CONTENT_CLASSES if name != "none")
+"""Content that nobody is shown who did not agree to it."""
+MORE_HOURS: Final = "more-hours"
+"""The wish to be offered work beyond eight hours a day and forty a week."""
+CONSENTS: Final = (*SENSITIVE, MORE_HOURS)
+PLACE: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?", re.ASCII)
+AREA_CHARACTERS: Final = 60
+
+
+class UnknownConsent(Invalid):
+    """There is nothing of this name to agree to."""
+
+
+class UnknownPlace(Invalid):
+    """Write a place as two letters such as KE, or with its part as in US-CA."""
+
+
+class UnknownLanguage(Invalid):
+    """This is no code of a language that we know; write it as in 'en' or 'sw'."""
 
 
 class UnknownTimeZone(Invalid):
@@ -86,6 +110,41 @@ def add_person(
     return person
 
 
+def set_consents(session: Session, person: Person, wanted: Iterable[str]) -> None:
+    """Keep what somebody agrees to, and nothing else; it holds from the next offer on. Raises UnknownConsent."""
+    agreed = set(wanted)
+    if not agreed <= set(CONSENTS):
+        raise UnknownConsent(consents=sorted(name[:40] for name in agreed - set(CONSENTS)))
+    person.consents = [name for name in CONSENTS if name in agreed]
+    session.flush()
+
+
+def settle(
+    session: Session,
+    person: Person,
+    *,
+    place: str | None,
+    area: str | None,
+    time_zone: str,
+    languages: Iterable[str],
+) -> None:
+    """Change where, when and in which languages somebody works, by their own word.
+
+    Raises UnknownPlace, UnknownTimeZone, UnknownLanguage.
+    """
+    check_time_zone(time_zone)
+    spoken = list(dict.fromkeys(languages))
+    if place and not PLACE.fullmatch(place):
+        raise UnknownPlace(field="place")
+    if area and (not area.isprintable() or len(area) > AREA_CHARACTERS):
+        raise UnknownPlace("This area is not one that a pay rule names.", field="area")
+    if not set(spoken) <= set(LANGUAGES):
+        raise UnknownLanguage(field="languages")
+    person.place, person.area = place or None, area or None
+    person.time_zone, person.languages = time_zone, spoken
+    session.flush()
+
+
 def get_person(session: Session, person_id: UUID) -> Person:
     """Fetch somebody. Raises UnknownPerson."""
     person = session.get(Person, person_id)
@@ -105,5 +164,5 @@ def check_time_zone(name: str) -> None:
     """Refuse a time zone that the system does not know."""
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise UnknownTimeZone(details=name) from None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UnknownTimeZone(field="time_zone", time_zone=name[:60]) from None
