@@ -31,7 +31,7 @@ from payments.terms import PayTerms
 from payments.worktime import Declaration, DeclarationState
 from tasks.batches import Batch
 from tasks.errors import Conflict
-from tasks.people import get_person
+from tasks.people import Person, get_person
 from tasks.projects import Project
 
 __all__ = [
@@ -102,9 +102,17 @@ def close_worker(session: Session, period: PayPeriod, worker_id: UUID, now: date
     return book(session, period, worker_id, drafts_for(session, period, worker_id, now), now)
 
 
-def drafts_for(session: Session, period: PayPeriod, worker_id: UUID, now: datetime) -> list[Draft]:
-    """Compute a worker's lines of a period from the facts as known at a moment."""
-    lines = lines_for(session, get_person(session, worker_id), period.starts_at, period.ends_at, now)
+def drafts_for(
+    session: Session, period: PayPeriod, worker_id: UUID, now: datetime, like: DueLine | None = None
+) -> list[Draft]:
+    """Compute a worker's lines of a period from the facts as known at a moment.
+
+    With `like`, a line booked before, it is for the place that the line names: the worker may have moved since.
+    """
+    worker = get_person(session, worker_id)
+    if like is not None:
+        worker = Person(id=worker.id, time_zone=worker.time_zone, place=like.place, area=like.area)
+    lines = lines_for(session, worker, period.starts_at, period.ends_at, now)
     payers = _payers(session, {one.batch_id for one in lines if one.batch_id is not None})
     query = select(Earning).where(
         Earning.worker_id == worker_id, Earning.at >= period.starts_at, Earning.at < period.ends_at

@@ -117,7 +117,7 @@ def _compare(
     kept = {_place(line.batch_id, line.segment_start): _figures(line) for line in lines}
     found = {}
     sums: dict[str, int] = defaultdict(int)
-    for draft in drafts_for(session, period, worker_id, known_at):
+    for draft in drafts_for(session, period, worker_id, known_at, like=next(iter(lines), None)):
         one = draft.line
         sums[one.currency] += one.due.due
         found[_place(one.batch_id, one.segment_start)] = {

@@ -136,3 +136,9 @@ def test_work_that_was_never_settled_is_owed_a_line(session: Session, now: datet
     third = factories.worker(session, now, name="Chao")
     worktime.record(session, worker_id=third.id, kind="queue_wait", now=now, unit="queue")
     assert "the line is missing" in wrong(session)["every line is what the facts say"]
+
+
+def test_whoever_moved_since_was_paid_where_they_were(session: Session, week: Week) -> None:
+    week.amina.place, week.amina.area = "US", None
+    session.flush()
+    assert wrong(session) == {}
