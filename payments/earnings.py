@@ -138,7 +138,7 @@ def sweep(session: Session, now: datetime, limit: int = 1000) -> int:
         .where(Assignment.state != AssignmentState.LEASED, missing)
         .order_by(Assignment.ended_at)
         .limit(limit)
-        .with_for_update(of=Assignment, skip_locked=True)
+        .with_for_update(of=Assignment, skip_locked=True, key_share=True)
     ).all()
     for assignment in found:
         ended = assignment.ended_at or now

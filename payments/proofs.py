@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, select
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Identity, Index, String, cast, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from payments.paid_time import ENDING, OPENING, Category, Event, Kind, second_of
@@ -121,12 +121,13 @@ def end_assignment(session: Session, assignment: Assignment, kind: str, now: dat
 
 def events_of(session: Session, worker_id: UUID, start: datetime, end: datetime) -> list[Event]:
     """Give the evidence that bears on a span, in order: around it, and back to the opening of what was open."""
-    query = select(Proof).where(Proof.worker_id == worker_id).order_by(Proof.at, Proof.id)
-    around = list(session.scalars(query.where(Proof.at >= start - MARGIN, Proof.at <= end + MARGIN)))
-    first = {proof.unit: proof for proof in reversed(around)}
-    begun = {unit for unit, proof in first.items() if proof.kind not in OPENING}
-    before = _back_to_opening(session, worker_id, begun, start - MARGIN) if begun else []
-    return [_event(proof) for proof in (*before, *around)]
+    around = _heard(session, worker_id, Proof.at >= start - MARGIN, Proof.at <= end + MARGIN)
+    first = {event.unit: event for event in reversed(around)}
+    begun = sorted(unit for unit, event in first.items() if event.kind not in OPENING)
+    if not begun:
+        return around
+    earlier = _heard(session, worker_id, Proof.at < start - MARGIN, Proof.unit.in_(begun))
+    return [*_last_spells(earlier), *around]
 
 
 def worked_on(session: Session, worker_id: UUID, batch_id: UUID) -> bool:
@@ -135,28 +136,26 @@ def worked_on(session: Session, worker_id: UUID, batch_id: UUID) -> bool:
     return session.scalar(query) is not None
 
 
-def _back_to_opening(session: Session, worker_id: UUID, units: set[str], before: datetime) -> Iterable[Proof]:
-    """Give each unit's proofs of its last spell that began before a moment."""
-    query = (
-        select(Proof)
-        .where(Proof.worker_id == worker_id, Proof.unit.in_(units), Proof.at < before)
-        .order_by(Proof.at, Proof.sequence, Proof.id)
-    )
-    spells: dict[str, list[Proof]] = {}
-    for proof in session.scalars(query):
-        if proof.kind in ENDING:
-            spells.pop(proof.unit, None)
-        elif proof.kind in OPENING or proof.unit in spells:
-            spells.setdefault(proof.unit, []).append(proof)
-    return sorted(
-        (proof for spell in spells.values() for proof in spell), key=lambda proof: (proof.at, proof.id)
-    )
+def _heard(session: Session, worker_id: UUID, *where: ColumnElement[bool]) -> list[Event]:
+    # Rows, not objects: a week of work is thousands of proofs, read after each answer.
+    query = select(Proof.at, Proof.kind, Proof.unit, cast(Proof.batch_id, String), Proof.sequence)
+    query = query.where(Proof.worker_id == worker_id, *where).order_by(Proof.at, Proof.sequence, Proof.id)
+    kinds = {kind.value: kind for kind in Kind}
+    return [
+        Event(second_of(at, kinds[kind]), kinds[kind], unit, batch, sequence)
+        for at, kind, unit, batch, sequence in session.execute(query)
+    ]
 
 
-def _event(proof: Proof) -> Event:
-    kind = Kind(proof.kind)
-    batch = str(proof.batch_id) if proof.batch_id else None
-    return Event(second_of(proof.at, kind), kind, proof.unit, batch, proof.sequence)
+def _last_spells(earlier: Iterable[Event]) -> list[Event]:
+    """Keep of each unit what came since its last opening, if it was not ended."""
+    spells: dict[str, list[Event]] = {}
+    for event in earlier:
+        if event.kind in ENDING:
+            spells.pop(event.unit, None)
+        elif event.kind in OPENING or event.unit in spells:
+            spells.setdefault(event.unit, []).append(event)
+    return [event for spell in spells.values() for event in spell]
 
 
 def _heard_lately(session: Session, worker_id: UUID, unit: str, now: datetime) -> bool:

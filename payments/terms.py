@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -31,7 +32,6 @@ __all__ = ["Floors", "PayTerms", "floor_for", "set_terms", "terms_of"]
 DAY_SECONDS: Final = 86_400
 GRACE_MAX: Final = 7_200
 """No silence counts for longer; whoever reads evidence may rely on it."""
-DEFAULT_FEE: Final = PaymentSettings().fee_percent
 PRICE_MAX: Final = Decimal(10**9)
 PLACES: Final = Decimal("0.000001")
 
@@ -144,16 +144,21 @@ def set_terms(
     piece_price: Decimal | str | None = None,
     hourly_rate: Decimal | str | None = None,
     estimate_seconds_p95: int | None = None,
-    fee_percent: Decimal | str = DEFAULT_FEE,
+    fee_percent: Decimal | str | None = None,
     sensitive_multiplier: Decimal | str = "1",
 ) -> PayTerms:
     """Set a draft's terms, or raise an open batch's pay. Raises WrongTerms, TermsSealed, UnknownCurrency.
 
-    Whoever raises the pay of an open batch then calls `funding.watch`: the reserve may no longer carry it.
+    Without a fee it is the instance's, or the one that is sealed. Whoever raises the pay of an open batch then calls
+    `funding.watch`: the reserve may no longer carry it.
     """
     exponent(currency, now.date())
     query = select(PayTerms).where(PayTerms.batch_id == batch.id).with_for_update()
     sealed = session.scalar(query.execution_options(populate_existing=True))
+    if fee_percent is not None:
+        fee = fee_percent
+    else:
+        fee = sealed.fee_percent if sealed and sealed.sealed_at else _instance_fee()
     wanted = _Wanted(
         currency=currency,
         pay_mode=_mode(pay_mode, piece_price),
@@ -161,7 +166,7 @@ def set_terms(
         hourly_rate=_amount("hourly_rate", hourly_rate),
         estimate_seconds=estimate_seconds,
         estimate_seconds_p95=estimate_seconds_p95 or 2 * estimate_seconds,
-        fee_percent=_number("fee_percent", fee_percent, 0, 100, Decimal("0.01")),
+        fee_percent=_number("fee_percent", fee, 0, 100, Decimal("0.01")),
         sensitive_multiplier=_number("sensitive_multiplier", sensitive_multiplier, 1, 10, Decimal("0.01")),
     )
     if not 0 < wanted.estimate_seconds <= wanted.estimate_seconds_p95 <= DAY_SECONDS:
@@ -207,6 +212,11 @@ def plain(amount: Decimal) -> str:
     """Write an amount as plain digits, without exponent and without needless zeros."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+@lru_cache(maxsize=1)
+def _instance_fee() -> Decimal:
+    return PaymentSettings.from_env().fee_percent
 
 
 def _check_raise(sealed: PayTerms, wanted: _Wanted) -> None:

@@ -262,7 +262,7 @@ def _cut(shares: list[Share], start: datetime, end: datetime) -> list[Share]:
 
 
 def _grace(session: Session, events: Iterable[Event]) -> Callable[[str | None], int]:
-    batches = {UUID(event.batch) for event in events if event.batch}
+    batches = {UUID(batch) for batch in {event.batch for event in events} if batch}
     query = select(PayTerms.batch_id, PayTerms.grace_seconds).where(PayTerms.batch_id.in_(batches))
     known = {str(batch): seconds for batch, seconds in session.execute(query)} if batches else {}
     return lambda batch: known.get(batch or "", GRACE_WITHOUT_TERMS)

@@ -109,8 +109,12 @@ def get_batch(session: Session, batch_id: UUID) -> Batch:
 
 def lock_batch(session: Session, batch_id: UUID) -> Batch:
     """Fetch a batch and hold it to the end of the transaction. Raises UnknownBatch."""
+    # No key changes, so that the foreign keys of claims, answers and proofs need not wait.
     batch = session.scalar(
-        select(Batch).where(Batch.id == batch_id).with_for_update().execution_options(populate_existing=True)
+        select(Batch)
+        .where(Batch.id == batch_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     if batch is None:
         raise UnknownBatch

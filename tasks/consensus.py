@@ -64,7 +64,7 @@ class Consensus(Base):
 
 def check_item(session: Session, item_id: int, now: datetime) -> Consensus | None:
     """Look at one item's answers: settled, contested, or one more answer is asked for (its slot waits for funding)."""
-    item = session.scalar(select(Item).where(Item.id == item_id).with_for_update())
+    item = session.scalar(select(Item).where(Item.id == item_id).with_for_update(key_share=True))
     if item is None:
         return None
     batch = session.get_one(Batch, item.batch_id)
