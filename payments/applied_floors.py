@@ -23,6 +23,7 @@ class Floors:
     def __init__(self, session: Session, known_at: datetime, fx_day: date) -> None:
         """Read the rules."""
         self._session = session
+        self._known_at = known_at
         self._fx_day = fx_day
         self._documents = rules.in_force(session, known_at) + rules.suspended(session, known_at)
         self._rates: dict[tuple[str, str], fx.Rate] = {}
@@ -46,7 +47,7 @@ class Floors:
         """Give the exchange rate of the book's day. Raises NoExchangeRate."""
         key = (base, quote)
         if key not in self._rates:
-            self._rates[key] = fx.rate_at(self._session, base, quote, self._fx_day)
+            self._rates[key] = fx.rate_at(self._session, base, quote, self._fx_day, self._known_at)
         return self._rates[key]
 
     def convert(self, amount: Fraction, base: str, quote: str) -> Fraction:

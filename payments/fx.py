@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Numeric, String, UniqueConstraint, and_, or_, select
+from sqlalchemy import CheckConstraint, Numeric, Select, String, UniqueConstraint, and_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -105,20 +105,22 @@ def record(
     return stored
 
 
-def rate_at(session: Session, base: str, quote: str, day: date) -> Rate:
+def rate_at(session: Session, base: str, quote: str, day: date, known_at: datetime | None = None) -> Rate:
     """Give the rate of a day: the newest known by then, else the earliest after it. Raises NoExchangeRate.
 
-    A snapshot of the pair in either direction goes before a cross through the euro.
+    A snapshot of the pair in either direction goes before a cross through the euro. With `known_at`, snapshots that
+    were recorded later do not exist, so that a computation can be done again as it was.
     """
     exponent(base)
     exponent(quote)
     if base == quote:
         return Rate(None, Fraction(1), day)
+    known = select(FxRate) if known_at is None else select(FxRate).where(FxRate.recorded_at <= known_at)
     found = (
-        _pair(session, base, quote, day, later=False)
-        or _cross(session, base, quote, day, later=False)
-        or _pair(session, base, quote, day, later=True)
-        or _cross(session, base, quote, day, later=True)
+        _pair(session, known, base, quote, day, later=False)
+        or _cross(session, known, base, quote, day, later=False)
+        or _pair(session, known, base, quote, day, later=True)
+        or _cross(session, known, base, quote, day, later=True)
     )
     if found is None:
         raise NoExchangeRate(base=base, quote=quote, day=day.isoformat())
@@ -132,12 +134,14 @@ def convert(amount: int | Fraction, base: str, quote: str, rate: Fraction) -> Fr
     return amount * rate * Fraction(10) ** (exponent(quote) - exponent(base))
 
 
-def _pair(session: Session, base: str, quote: str, day: date, *, later: bool) -> Rate | None:
+def _pair(
+    session: Session, known: Select[FxRate], base: str, quote: str, day: date, *, later: bool
+) -> Rate | None:
     """Find a snapshot of the pair in either direction, up to the day, or (later) the first after it."""
     either = or_(
         and_(FxRate.base == base, FxRate.quote == quote), and_(FxRate.base == quote, FxRate.quote == base)
     )
-    query = select(FxRate).where(either)
+    query = known.where(either)
     if later:
         query = query.where(FxRate.as_of > day).order_by(FxRate.as_of)
     else:
@@ -152,14 +156,16 @@ def _pair(session: Session, base: str, quote: str, day: date, *, later: bool) ->
     return Rate(found.id, value if found.base == base else 1 / value, found.as_of)
 
 
-def _cross(session: Session, base: str, quote: str, day: date, *, later: bool) -> Rate | None:
+def _cross(
+    session: Session, known: Select[FxRate], base: str, quote: str, day: date, *, later: bool
+) -> Rate | None:
     if HUB in (base, quote):
         return None
     legs: list[Rate] = []
     for pair in ((base, HUB), (HUB, quote)):
-        leg = _pair(session, *pair, day, later=False)
+        leg = _pair(session, known, *pair, day, later=False)
         if leg is None and later:
-            leg = _pair(session, *pair, day, later=True)
+            leg = _pair(session, known, *pair, day, later=True)
         if leg is None:
             return None
         legs.append(leg)

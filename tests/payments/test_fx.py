@@ -137,3 +137,12 @@ def test_conversion_minds_the_decimals_of_both(session: Session) -> None:
 def test_there_and_back_is_the_same(amount: int, rate: Decimal, base: str, quote: str) -> None:
     there = convert(amount, base, quote, Fraction(rate))
     assert convert(there, quote, base, 1 / Fraction(rate)) == amount
+
+
+def test_a_rate_recorded_later_changes_nothing_that_was_computed_before(session: Session) -> None:
+    first = known(session, "EUR", "KES", "150")
+    at = first.recorded_at + timedelta(days=3)
+    rate = Decimal(160)
+    record(session, base="EUR", quote="KES", rate=rate, as_of=DAY, now=at, provider="correction")
+    assert rate_at(session, "EUR", "KES", DAY, first.recorded_at).id == first.id
+    assert rate_at(session, "EUR", "KES", DAY).id != first.id
