@@ -1,0 +1,79 @@
+"""Collects all that people read into the catalogues of annotate/locale; `make messages` runs it.
+
+Texts stand in templates, in Python as `gettext("…")`, and in the docstrings of errors, which are the sentences shown.
+Existing translations are kept; a text that is gone leaves the catalogue.
+"""
+
+import importlib
+import pkgutil
+import sys
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCALE = ROOT / "annotate" / "locale"
+METHODS = [("**/templates/**.html", "jinja2"), ("**.py", "python")]
+OPTIONS = {"**/templates/**.html": {"trimmed": "true", "silent": "false", "newstyle_gettext": "true"}}
+KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2)}
+PACKAGES = ("tasks", "payments", "annotate")
+
+
+def collected() -> Catalog:
+    """Give everything that has to be translated."""
+    catalog = Catalog(project="Fairlabel", fuzzy=False)
+    found = extract_from_dir(ROOT / "annotate", METHODS, OPTIONS, keywords=KEYWORDS)
+    for name, line, message, _, context in found:
+        if not name.startswith(("frontend/", "verifier/", "migrations/")):
+            catalog.add(message, locations=[(name, 0 * line)], context=context)
+    for sentence, place in sorted(error_sentences().items()):
+        catalog.add(sentence, locations=[(place, 0)])
+    return catalog
+
+
+def error_sentences() -> dict[str, str]:
+    """Give the sentences of all errors, with the module of each."""
+    for package in PACKAGES:
+        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            if ".migrations" not in module.name and ".verifier" not in module.name:
+                importlib.import_module(module.name)
+    from tasks.errors import FairlabelError
+
+    waiting, sentences = [FairlabelError], {}
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        sentences[(kind.__doc__ or "").strip()] = kind.__module__
+    return sentences
+
+
+def update(lang: str) -> Catalog:
+    """Bring a language's catalogue to what is collected now."""
+    path = LOCALE / lang / "LC_MESSAGES" / "messages.po"
+    known = read_po(BytesIO(path.read_bytes()), locale=lang) if path.is_file() else Catalog(locale=lang)
+    fresh = collected()
+    made = Catalog(locale=lang, project="Fairlabel", fuzzy=False)
+    for message in fresh:
+        if message.id:
+            before = known.get(message.id, message.context)
+            text = before.string if before is not None and not before.fuzzy else None
+            made.add(message.id, text or None, locations=message.locations, context=message.context)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as out:
+        write_po(out, made, sort_output=True, no_location=True, width=110)
+    return made
+
+
+def main() -> None:
+    """Update the catalogues and say what is not translated."""
+    for lang in ("fr",):
+        made = update(lang)
+        missing = [message.id for message in made if message.id and not message.string]
+        sys.stdout.write(f"{lang}: {len(made)} texts, {len(missing)} without translation\n")
+
+
+if __name__ == "__main__":
+    main()
