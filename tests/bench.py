@@ -31,13 +31,14 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, create_engine, text
 
-import annotate.tables  # noqa: F401  loads every table
+import annotate.tables
 from annotate import auth
 from annotate.stack.postgres import find_programs, throw_away_cluster
 from payments import funding, terms
 from tasks import answers, assignments
 from tasks.batches import Batch
 from tasks.db import Base, driver_url, transaction
+from tasks.people import get_person
 
 SECONDS = int(os.environ.get("BENCH_SECONDS", "6"))
 ANSWER = {"sentiment": "positive"}
@@ -139,11 +140,14 @@ def claim_and_submit(server: str, folder: Path, clients: int) -> tuple[float, fl
     claim = assignments.CLAIM.text.replace("RETURNING id", "RETURNING id, item_id, slot_id").strip()
     values = {"batch": batch.id, "worker": workers[0]}
     for name, value in {**values, "id": None, "now": None, "until": None}.items():
-        given = {"id": "gen_random_uuid()", "now": "now()", "until": "now() + interval '15 minutes'"}.get(name)
+        given = {"id": "gen_random_uuid()", "now": "now()", "until": "now() + interval '15 minutes'"}.get(
+            name
+        )
         claim = re.sub(rf"(?<!:):{name}\b", given or f"'{value}'", claim)
     script = folder / "same.sql"
     script.write_text(
-        SAME_SQL.format(**values, definition=batch.definition_id, claim=re.sub(r"\s+", " ", claim)), encoding="utf-8"
+        SAME_SQL.format(**values, definition=batch.definition_id, claim=re.sub(r"\s+", " ", claim)),
+        encoding="utf-8",
     )
     engine.dispose()
     return sum(counts) / SECONDS, pgbench(server, f"theirs_{clients}", script, clients)
@@ -153,7 +157,19 @@ def pgbench(server: str, name: str, script: Path, clients: int) -> float:
     """Give the transactions per second of pgbench with prepared statements."""
     program = find_programs(Path(tempfile.gettempdir()), None).directory / "pgbench"
     url = server.replace("/postgres?", f"/{name}?")
-    command = [str(program), "-n", "-M", "simple", "-c", str(clients), "-T", str(SECONDS), "-f", str(script), url]
+    command = [
+        str(program),
+        "-n",
+        "-M",
+        "simple",
+        "-c",
+        str(clients),
+        "-T",
+        str(SECONDS),
+        "-f",
+        str(script),
+        url,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = re.search(r"tps = ([\d.]+)", done.stdout)
     assert found, done.stdout
@@ -164,7 +180,7 @@ def over_http(server: str, items: int) -> tuple[float, float]:
     """Give CPU milliseconds (web and database) per answer, and answers per second, with 8 closed-loop workers."""
     engine, batch, workers = prepared(server, f"http_{items}", items)
     with transaction(engine) as session:
-        people = [session.get_one(factories.Person, worker) for worker in workers[:8]]
+        people = [get_person(session, worker) for worker in workers[:8]]
         tokens = [auth.make_api_token(session, person, "bench", datetime.now(UTC)) for person in people]
     url = engine.url.render_as_string(hide_password=False)
     with web(url) as (address, process):
@@ -227,18 +243,15 @@ def web(database_url: str) -> Iterator[tuple[str, psutil.Process]]:
 
 def cpu_seconds(web_process: psutil.Process) -> float:
     """Give the CPU time of the web process and of all PostgreSQL processes of this machine so far."""
-    used = sum(web_process.cpu_times()[:2])
-    for process in psutil.process_iter(["name", "cpu_times"]):
-        if process.info["name"] == "postgres" and process.info["cpu_times"]:
-            used += sum(process.info["cpu_times"][:2])
-    return used
+    programs = [one for one in psutil.process_iter(["name"]) if one.info["name"] == "postgres"]
+    times = [process.cpu_times() for process in (web_process, *programs)]
+    return float(sum(one.user + one.system for one in times))
 
 
 def page_bytes() -> tuple[str, str, str]:
     """Give the compressed bytes of the workspace's own code, against the budget of 20 KB."""
-    assets = annotate.tables.__file__ and Path(annotate.tables.__file__).parent / "static" / "dist" / "assets"
-    scripts = [path for path in assets.glob("workspace-*.js")] if assets else []
-    sheets = [path for path in assets.glob("work-*.css")] if assets else []
+    assets = Path(annotate.__file__).parent / "static" / "dist" / "assets"
+    scripts, sheets = list(assets.glob("workspace-*.js")), list(assets.glob("work-*.css"))
     total = sum(len(gzip.compress(path.read_bytes(), 9)) for path in (*scripts, *sheets))
     return f"{total / 1024:.1f} KB code, gzip", "20 KB budget", f"{total / 20_480:.2f}"
 
