@@ -183,10 +183,10 @@ def over_http(server: str, items: int) -> tuple[float, float]:
         people = [get_person(session, worker) for worker in workers[:8]]
         tokens = [auth.make_api_token(session, person, "bench", datetime.now(UTC)) for person in people]
     url = engine.url.render_as_string(hide_password=False)
-    with web(url) as (address, process):
+    with web(url) as address:
         counts = [0] * len(tokens)
         until = time.monotonic() + SECONDS + 1
-        before = cpu_seconds(process)
+        before = cpu_seconds()
 
         def work(number: int) -> None:
             headers = {"Authorization": f"Bearer {tokens[number]}"}
@@ -203,7 +203,7 @@ def over_http(server: str, items: int) -> tuple[float, float]:
             thread.start()
         for thread in threads:
             thread.join()
-        used = cpu_seconds(process) - before
+        used = cpu_seconds() - before
     engine.dispose()
     return 1000 * used / sum(counts), sum(counts) / (SECONDS + 1)
 
@@ -216,7 +216,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def web(database_url: str) -> Iterator[tuple[str, psutil.Process]]:
+def web(database_url: str) -> Iterator[str]:
     """Run the web process; gives its address."""
     port = free_port()
     env = os.environ | {
@@ -235,16 +235,15 @@ def web(database_url: str) -> Iterator[tuple[str, psutil.Process]]:
                     break
             except httpx.TransportError:
                 time.sleep(0.1)
-        yield address, psutil.Process(process.pid)
+        yield address
     finally:
         process.terminate()
         process.wait()
 
 
-def cpu_seconds(web_process: psutil.Process) -> float:
-    """Give the CPU time of the web process and of all PostgreSQL processes of this machine so far."""
-    programs = [one for one in psutil.process_iter(["name"]) if one.info["name"] == "postgres"]
-    times = [process.cpu_times() for process in (web_process, *programs)]
+def cpu_seconds() -> float:
+    """Give the CPU time so far of the web process and of our own PostgreSQL, which are children of this process."""
+    times = [process.cpu_times() for process in psutil.Process().children(recursive=True)]
     return float(sum(one.user + one.system for one in times))
 
 
