@@ -9,10 +9,25 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from annotate.auth import Viewer
+from payments import payslips, worktime
+from payments.accounts import Account
+from payments.due_lines import DueLine
+from payments.ledger import Journal
+from payments.payouts import Payout, PayoutRun, UnknownPayout
+from payments.payslips import Payslip
+from payments.worktime import Declaration
 from tasks.batches import Batch, BatchState, UnknownBatch
+from tasks.errors import NotFound
 from tasks.intake import UnknownUpload, Upload
 from tasks.people import Person, Role, UnknownPerson
 from tasks.projects import Project, UnknownProject
+
+AUDITORS = (Role.ORGANIZER, Role.OPERATOR)
+LARGEST_ID = 2**63 - 1
+
+
+class NotInTheBooks(NotFound):
+    """There is no such account, journal or line in the books."""
 
 
 def project_for(session: Session, viewer: Viewer, project_id: UUID) -> Project:
@@ -64,4 +79,70 @@ def worker_for(session: Session, viewer: Viewer, worker_id: UUID) -> Person:
     allowed = viewer.role in {Role.ORGANIZER, Role.OPERATOR} or viewer.person.id == worker_id
     if found is None or found.role != Role.WORKER or not allowed:
         raise UnknownPerson
+    return found
+
+
+def account_for(session: Session, viewer: Viewer, code: str) -> Account:
+    """Fetch an account of the ledger by its code. Raises NotInTheBooks."""
+    found = None
+    if viewer.role in AUDITORS and code.isprintable():
+        found = session.scalar(select(Account).where(Account.code == code))
+    if found is None:
+        raise NotInTheBooks
+    return found
+
+
+def journal_for(session: Session, viewer: Viewer, journal_id: int) -> Journal:
+    """Fetch a journal. Raises NotInTheBooks."""
+    found = None
+    if viewer.role in AUDITORS and 0 < journal_id <= LARGEST_ID:
+        found = session.get(Journal, journal_id)
+    if found is None:
+        raise NotInTheBooks
+    return found
+
+
+def line_for(session: Session, viewer: Viewer, line_id: UUID) -> DueLine:
+    """Fetch a due line. Raises NotInTheBooks."""
+    found = session.get(DueLine, line_id) if viewer.role in AUDITORS else None
+    if found is None:
+        raise NotInTheBooks
+    return found
+
+
+def run_for(session: Session, viewer: Viewer, run_id: UUID) -> PayoutRun:
+    """Fetch a run of payouts, for operators. Raises UnknownPayout."""
+    found = session.get(PayoutRun, run_id) if viewer.role == Role.OPERATOR else None
+    if found is None:
+        raise UnknownPayout
+    return found
+
+
+def payout_for(session: Session, viewer: Viewer, run: PayoutRun, payout_id: UUID) -> Payout:
+    """Fetch a payout of a run, for operators. Raises UnknownPayout."""
+    found = session.get(Payout, payout_id) if viewer.role == Role.OPERATOR else None
+    if found is None or found.run_id != run.id:
+        raise UnknownPayout
+    return found
+
+
+def declaration_for(session: Session, viewer: Viewer, declaration_id: UUID) -> Declaration:
+    """Fetch a declaration that an operator may decide. Raises UnknownDeclaration."""
+    if viewer.role != Role.OPERATOR:
+        raise worktime.UnknownDeclaration
+    return worktime.get_declaration(session, declaration_id)
+
+
+def payslip_for(session: Session, viewer: Viewer, payslip_id: UUID) -> Payslip:
+    """Fetch a worker's own payslip. Raises UnknownPayslip."""
+    if viewer.role != Role.WORKER:
+        raise payslips.UnknownPayslip
+    return payslips.get_payslip(session, payslip_id, viewer.person.id)
+
+
+def own_line_for(session: Session, viewer: Viewer, line_id: UUID) -> DueLine:
+    """Fetch a line of a worker's own pay. Raises NotInTheBooks."""
+    found = session.get(DueLine, line_id)
+    if found is None or viewer.role != Role.WORKER or found.worker_id != viewer.person.id:
+        raise NotInTheBooks
     return found

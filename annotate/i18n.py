@@ -94,6 +94,10 @@ class Formats:
             moment = moment.astimezone(self.zone).date()
         return str(format_date(moment, "medium", locale=self.locale))
 
+    def weekday(self, day: date) -> str:
+        """Write a day of a week that is named elsewhere, 'Mon 16'."""
+        return str(format_date(day, "EEE d", locale=self.locale))
+
     def moment(self, moment: datetime) -> str:
         """Write a day and a time in the reader's zone."""
         return str(format_datetime(moment, "medium", tzinfo=self.zone, locale=self.locale))

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from annotate import auth
+from annotate import auth, heartbeat
 from payments import funding
 from tasks import consensus
 from tasks.batches import get_batch, open_batches
@@ -50,3 +50,10 @@ def forget() -> None:
     """Drop sign-ins and counted attempts that have run out."""
     with job_transaction() as (session, now):
         auth.forget_old(session, now)
+
+
+@job("annotate.beat")
+def beat() -> None:
+    """Say that a worker runs; pages warn when they have not heard it for some minutes."""
+    with job_transaction() as (session, _):
+        heartbeat.beat(session)

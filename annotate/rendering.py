@@ -34,6 +34,9 @@ NAVIGATION: dict[Role, tuple[tuple[str, str, str], ...]] = {
     ),
     Role.OPERATOR: (
         ("Periods", "/operate/periods", "pay"),
+        ("Payouts", "/operate/payouts", "pay"),
+        ("Rules", "/operate/rules", "scale"),
+        ("Added time", "/operate/declarations", "hours"),
         ("People", "/operate/people", "work"),
         ("Wages", "/audit/wages", "hours"),
         ("Ledger", "/audit/ledger", "ledger"),

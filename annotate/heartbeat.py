@@ -1,0 +1,25 @@
+"""The sign of life of the worker process: a row that a sweep renews each minute, and that pages read in no time.
+
+It counts real time, also where an instance's own clock is simulated: it is about a process, not about work.
+"""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from tasks import progress
+
+SUBJECT = UUID("00000000-0000-7000-8000-0000000beef1")
+SILENT_AFTER = timedelta(minutes=3)
+
+
+def beat(session: Session) -> None:
+    """Say that a worker runs."""
+    progress.report(session, SUBJECT, 1, 1, datetime.now(UTC))
+
+
+def is_silent(session: Session) -> bool:
+    """Tell whether no worker has been heard for too long."""
+    last = progress.progress_of(session, SUBJECT)
+    return last is None or datetime.now(UTC) - last.updated_at > SILENT_AFTER
