@@ -27,6 +27,7 @@ from tasks.batches import Batch, BatchState
 from tasks.errors import Conflict, Invalid
 from tasks.intake import FileTooLarge
 from tasks.projects import Project
+from tasks.queue import enqueue
 
 UPLOAD_BYTES_MAX = FILE_BYTES_MAX + (1 << 20)
 PIECE_BYTES = 1 << 18
@@ -248,6 +249,13 @@ class BatchApi(Controller):
         """Stop new offers; held work may be finished."""
         batch = access.batch_for(visit.session, visit.requester(), batch_id)
         batches.pause_batch(visit.session, batch, data.reason[:300])
+        return as_json(visit, batch)
+
+    @post("/batches/{batch_id:uuid}/refit", sync_to_thread=True, status_code=202)
+    def refit(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> dict[str, Any]:
+        """Weigh all answers together now instead of at the next sweep; runs as a job."""
+        batch = access.batch_for(visit.session, visit.requester(), batch_id)
+        enqueue(visit.session, "annotate.refit_batch", str(batch.id))
         return as_json(visit, batch)
 
     @post("/batches/{batch_id:uuid}/close", sync_to_thread=True, status_code=200)

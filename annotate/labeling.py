@@ -111,8 +111,9 @@ class LabelingApi(Controller):
         have: FromQuery[str] = "",
         html: FromQuery[bool] = True,
         key: FromQuery[str] = "",
+        brief: FromQuery[bool] = False,
     ) -> dict[str, Any]:
-        """Give the next items in hand, besides those the page has; no clock starts."""
+        """Give the next items in hand, besides those the page has; no clock starts. `brief` leaves progress out."""
         viewer = visit.worker()
         batch = access.work_for(visit.session, viewer, batch_id)
         had = {part for part in have.split(",") if part}
@@ -125,7 +126,7 @@ class LabelingApi(Controller):
             "items": items_json(visit, batch, fresh, html=html),
             "why": None if fresh else why,
             "message": offers.sentence(visit, why) if why and not fresh else "",
-            **progress(visit, viewer, batch),
+            **({} if brief else progress(visit, viewer, batch)),
         }
 
     @post("/assignments/{assignment_id:uuid}/open", sync_to_thread=True, status_code=200)
@@ -136,20 +137,25 @@ class LabelingApi(Controller):
 
     @put("/assignments/{assignment_id:uuid}/answer", sync_to_thread=True)
     def answer(
-        self, visit: NamedDependency[Visit], assignment_id: FromPath[UUID], data: JSONBody[AnswerSent]
+        self,
+        visit: NamedDependency[Visit],
+        assignment_id: FromPath[UUID],
+        data: JSONBody[AnswerSent],
+        brief: FromQuery[bool] = False,
     ) -> dict[str, Any]:
-        """Store an answer once; the same submission id again changes nothing."""
+        """Store an answer once; the same submission id again changes nothing. `brief` leaves meter and progress out."""
         viewer = visit.worker()
         stored = submit(visit, viewer, assignment_id, data.submission_id, data.answer)
-        batch = visit.session.get_one(Batch, stored.assignment.batch_id)
-        return {
+        receipt = {
             "stored": True,
             "duplicate": stored.duplicate,
             "version": stored.answer.version,
             "surplus": stored.assignment.surplus,
-            "meter": meter.of(visit, viewer.person, batch),
-            **progress(visit, viewer, batch),
         }
+        if brief:
+            return receipt
+        batch = visit.session.get_one(Batch, stored.assignment.batch_id)
+        return receipt | {"meter": meter.of(visit, viewer.person, batch)} | progress(visit, viewer, batch)
 
     @post("/assignments/{assignment_id:uuid}/skip", sync_to_thread=True, status_code=200)
     def skip(
@@ -199,7 +205,7 @@ def next_assignments(
     try:
         found = assignments.claim(visit.session, batch, viewer.person.id, visit.now, count)
     except Conflict:
-        return [], offers.why_not_served(visit, batch)
+        return [], offers.why_not_served(batch)
     return found, None if found else offers.why_none_left(visit, viewer.person, batch)
 
 
