@@ -30,9 +30,10 @@ def runtime_packages() -> list[str]:
 
 
 def licences() -> list[dict[str, str]]:
-    """Ask pip-licenses about them."""
+    """Ask pip-licenses about them, also about those that it uses itself."""
     tool = Path(sys.executable).with_name("pip-licenses")
-    arguments = ["--format=json", "--with-urls", "--from=mixed", "--packages", *runtime_packages()]
+    arguments = ["--format=json", "--with-urls", "--with-system", "--from=mixed"]
+    arguments += ["--packages", *runtime_packages()]
     said = subprocess.run([tool, *arguments], capture_output=True, text=True, check=True)  # noqa: S603
     found: list[dict[str, str]] = json.loads(said.stdout)
     return sorted(found, key=lambda package: package["Name"].lower())
