@@ -122,7 +122,10 @@ def resolve(
     floors the nearest counts. Of promises and agreements, pass only those that bind this batch and worker.
     `convert` turns minor units of one currency into exact minor units of another.
     """
-    covering = _nearest_platform([one for one in _newest(documents, day) if _covers(one, place, area)], place)
+    # A newer version may cover less than an older one, so that all versions of what ever covered are looked at.
+    near = {one["id"] for one in documents if _covers(one, place, area)}
+    newest = _newest((one for one in documents if one["id"] in near), day)
+    covering = _nearest_platform([one for one in newest if _covers(one, place, area)], place)
     rated = [(one, own) for one in covering if _competes(one) and (own := hourly(one)) is not None]
     if not rated:
         raise NoRule(place=place, day=day.isoformat())

@@ -10,10 +10,10 @@ import json
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, UniqueConstraint, select
+from sqlalchemy import CheckConstraint, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from payments.canonical import moment
@@ -44,6 +44,7 @@ __all__ = (
 
 SHIPPED: Final = Path(__file__).parent / "rule_documents"
 VERIFIERS: Final = 2
+KEPT_READINGS: Final = 8
 STATUSES: Final = ("draft", "in_force", "suspended", "repealed", "superseded")
 
 
@@ -186,14 +187,49 @@ def suspended(session: Session, known_at: datetime) -> list[dict[str, Any]]:
     return _as_known(session, known_at, "suspended")
 
 
+class _Kept(NamedTuple):
+    """A recorded rule as it is kept between two readings."""
+
+    document: dict[str, Any]
+    verified_by: list[Any]
+    recorded_at: datetime
+    events: list[tuple[datetime, str]]
+
+
+_kept: dict[str, list[_Kept]] = {}
+# What was read, by its content: whoever finds the same content anywhere may use it.
+_CONTENT: Final = text("""
+    SELECT md5(string_agg(
+        concat_ws('|', sha256, recorded_at, status_events, verified_by), ',' ORDER BY rule_id, version
+    )) FROM pay_rule
+""")
+
+
 def _as_known(session: Session, known_at: datetime, status: str) -> list[dict[str, Any]]:
-    query = select(PayRule).where(PayRule.recorded_at <= known_at).order_by(PayRule.rule_id, PayRule.version)
     known = []
-    for rule in session.scalars(query):
-        events = [e for e in rule.status_events if datetime.fromisoformat(e["at"]) <= known_at]
-        if events and events[-1]["status"] == status:
+    for rule in _recorded(session):
+        events = [name for at, name in rule.events if at <= known_at]
+        if rule.recorded_at <= known_at and events and events[-1] == status:
             known.append({**rule.document, "status": status, "verified_by": rule.verified_by})
     return known
+
+
+def _recorded(session: Session) -> list[_Kept]:
+    """Give all recorded rules; they are read again only when anything about them has changed."""
+    content = session.scalar(_CONTENT) or ""
+    if content not in _kept:
+        while len(_kept) >= KEPT_READINGS:
+            _kept.pop(next(iter(_kept)), None)
+        _kept[content] = [
+            _Kept(
+                rule.document,
+                rule.verified_by,
+                rule.recorded_at,
+                [(datetime.fromisoformat(event["at"]), event["status"]) for event in rule.status_events],
+            )
+            for rule in session.scalars(select(PayRule).order_by(PayRule.rule_id, PayRule.version))
+        ]
+    return _kept[content]
 
 
 def _enter(rule: PayRule, status: str, now: datetime, **details: str) -> None:
