@@ -16,7 +16,11 @@ COMMANDS = {
     "migrate": ("annotate.commands.serve:migrate", "Bring the database to the newest shape."),
     "serve": ("annotate.commands.serve:serve", "Serve the pages and the API."),
     "worker": ("annotate.commands.serve:worker", "Do the jobs of the queue."),
+    "bundle": ("annotate.commands.bundle:bundle", "Write the audit bundle of closed periods."),
+    "verify": ("annotate.commands.verify:verify", "Recompute an audit bundle offline."),
     "audit": ("annotate.commands.audit:audit", "Recompute wages from the files of others."),
+    "replay": ("annotate.commands.replay:replay", "Play a recording of real answers and check everything."),
+    "demo": ("annotate.commands.demo:demo", "Fill this demo instance with people, work and pay."),
 }
 
 

@@ -56,6 +56,7 @@ def bring_up(
     env.update(start_servers(supervisor, home))
     env["FAIRLABEL_HOME"] = str(home.root)
     env["FAIRLABEL_SECRET_KEY"] = env.get("FAIRLABEL_SECRET_KEY") or home.secret_key()
+    env["PAYMENTS_LOG_KEY"] = env.get("PAYMENTS_LOG_KEY") or home.log_key()
     env["FAIRLABEL_BASE_URL"] = env.get("FAIRLABEL_BASE_URL") or url
     if demo:
         env["FAIRLABEL_INSTANCE"] = env.get("FAIRLABEL_INSTANCE") or "demo"

@@ -1,7 +1,7 @@
-"""The state directory: data, logs, secret key and sockets of one instance, and its programs' environment.
+"""The state directory: data, logs, secret keys and sockets of one instance, and its programs' environment.
 
 It is FAIRLABEL_HOME, else /var/lib/fairlabel for root, else `fairlabel` in the XDG state directory. One
-command at a time holds its lock. The secret key is made at the first start and stays readable by its owner
+command at a time holds its lock. The secret keys are made at the first start and stay readable by their owner
 alone; there is no default one.
 """
 
@@ -67,16 +67,21 @@ class Home:
 
     def secret_key(self) -> str:
         """Read the instance's secret key; the first call makes it."""
-        path = self.root / "secret.key"
+        return self._kept("secret.key")
+
+    def log_key(self) -> str:
+        """Read the key that signs the transparency log and the audit bundles; the first call makes it."""
+        return self._kept("log.key")
+
+    def _kept(self, name: str) -> str:
+        path = self.root / name
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_hex(32) + "\n")
         key = path.read_text().strip()
         if len(key) < 32:
-            raise StackError(
-                f"The secret key in {path} is too short. Remove the file, and a new one is made."
-            )
+            raise StackError(f"The key in {path} is too short. Remove the file, and a new one is made.")
         return key
 
     @contextlib.contextmanager
@@ -165,4 +170,6 @@ def instance_environment(env: Mapping[str, str] = os.environ) -> dict[str, str]:
     known = {"DATABASE_URL": home.database_url, "BROKER_URL": home.broker_url, **home.remembered()}
     if (home.root / "secret.key").exists():
         known["FAIRLABEL_SECRET_KEY"] = home.secret_key()
+    if (home.root / "log.key").exists():
+        known["PAYMENTS_LOG_KEY"] = home.log_key()
     return {**known, **{name: value for name, value in env.items() if value}}
