@@ -182,7 +182,8 @@ def evidence(draft: Draft) -> dict[str, Any]:
     """Give what a line rests on, in its one form: the credited seconds and the earnings."""
     return {
         "shares": [[one.start, one.end, one.unit, one.category.value] for one in draft.line.shares],
-        "earnings": sorted(str(one.id) for one in draft.earnings),
+        # What was not submitted may still rise into a later period; what was never changes.
+        "earnings": sorted(str(one.id) for one in draft.earnings if one.kind == "submitted"),
     }
 
 

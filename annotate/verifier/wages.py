@@ -281,7 +281,7 @@ def evidence(shares: list[Span], earned: list[Row]) -> str:
     """Hash what a line rests on."""
     rests_on = {
         "shares": [[share.start, share.end, share.unit, share.category] for share in shares],
-        "earnings": sorted(row["id"] for row in earned),
+        "earnings": sorted(row["id"] for row in earned if row["kind"] == "submitted"),
     }
     return sha256(canonical(rests_on)).hexdigest()
 

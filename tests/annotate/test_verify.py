@@ -35,6 +35,7 @@ from payments.merkle import leaf_hash, root
 from payments.paid_time import EPOCH, Category, Declared, Event, Kind, second_of
 from payments.periods import period_at
 from payments.signed_note import Head, sign
+from tasks.db import Base, engine_for, transaction
 
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 HERE = Path(annotate.__file__).parent
@@ -448,6 +449,30 @@ def test_the_command_says_the_same(made: bytes, tmp_path: Path) -> None:
     ran = CliRunner().invoke(fairlabel, ["verify", str(bundle), "--json"])
     assert (ran.exit_code, json.loads(ran.stdout)["exit_code"]) == (1, 1)
     assert CliRunner().invoke(fairlabel, ["verify", str(bundle), "--key", "nowhere"]).exit_code == 2
+
+
+def test_the_bundle_command_writes_what_the_verify_command_believes(
+    empty_database: str, now: datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = engine_for(empty_database)
+    Base.metadata.create_all(own)
+    with transaction(own) as session:
+        bundles.closed_week(session, now)
+    for name, value in {
+        "DATABASE_URL": empty_database,
+        "FAIRLABEL_HOME": str(tmp_path / "home"),
+        "PAYMENTS_LOG_KEY": bytes(range(32)).hex(),
+        "PAYMENTS_LOG_ORIGIN": ORIGIN,
+    }.items():
+        monkeypatch.setenv(name, value)
+    out = tmp_path / "bundle.zip"
+    ran = CliRunner().invoke(fairlabel, ["bundle", "--period", "2026-W47", "--out", str(out), "--json"])
+    assert (ran.exit_code, json.loads(ran.stdout)["key"]) == (0, PUBLIC)
+    assert main([str(out), "--key", PUBLIC]) == 0
+    ran = CliRunner().invoke(fairlabel, ["bundle", "--period", "2026-W48", "--out", str(out.with_name("no"))])
+    assert ran.exit_code == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle.zip"]
+    own.dispose()
 
 
 # Two programs, one rule
