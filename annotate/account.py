@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Response, get, post
+from litestar import Controller, Response, get, post, put
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
@@ -15,6 +15,7 @@ from litestar.response import Redirect
 
 from annotate import auth, i18n
 from annotate.visit import COOKIE, LANGUAGE_COOKIE, THEME_COOKIE, Visit
+from tasks import people
 from tasks.errors import Conflict, Invalid
 from tasks.people import Person, Role
 
@@ -169,6 +170,15 @@ class Me(msgspec.Struct):
     languages: list[str]
 
 
+class MeSent(msgspec.Struct, forbid_unknown_fields=True):
+    """Where, when and in which languages one works."""
+
+    place: str | None
+    time_zone: str
+    languages: list[str]
+    area: str | None = None
+
+
 class Token(msgspec.Struct):
     """An API token, shown once."""
 
@@ -198,6 +208,20 @@ class AccountApi(Controller):
     def me(self, visit: NamedDependency[Visit]) -> Me:
         """Say who one is here."""
         return me_of(visit.require(*Role).person)
+
+    @put("/me", sync_to_thread=True)
+    def settle(self, visit: NamedDependency[Visit], data: JSONBody[MeSent]) -> Me:
+        """Change where, when and in which languages one works."""
+        person = visit.worker().person
+        people.settle(
+            visit.session,
+            person,
+            place=data.place,
+            area=data.area,
+            time_zone=data.time_zone,
+            languages=data.languages,
+        )
+        return me_of(person)
 
 
 def me_of(person: Person) -> Me:

@@ -19,13 +19,27 @@ from sqlalchemy import text
 
 from annotate import problems, rendering
 from annotate.account import Account, AccountApi
+from annotate.audit import AuditApi, AuditPages
+from annotate.audit_exports import Exports as AuditExports
+from annotate.audit_exports import ExportsApi as AuditExportsApi
+from annotate.audit_ledger import LedgerApi, LedgerPages
+from annotate.audit_line import LineApi, LinePages
 from annotate.balance import BalanceApi, BalancePages
 from annotate.batches import BatchApi, BatchPages
 from annotate.exports import Exports
+from annotate.help import Help
+from annotate.labeling import Labeling, LabelingApi
+from annotate.mturk import TurkApi, TurkPages
+from annotate.my_hours import MyHours, MyHoursApi
+from annotate.my_pay import MyPay, MyPayApi
+from annotate.operate import Operate, OperateApi
+from annotate.operate_payouts import PayoutApi, PayoutPages
+from annotate.operate_rules import RuleApi, RulePages
 from annotate.people import People, PeopleApi
 from annotate.projects import Projects, ProjectsApi
 from annotate.settings import WebSettings
 from annotate.visit import provide_form, provide_session, provide_visit
+from annotate.work import Work, WorkApi
 from tasks import queue
 from tasks.db import engine_for
 from tasks.errors import FairlabelError
@@ -93,6 +107,31 @@ def controllers() -> list[Any]:
         Exports,
         BalancePages,
         BalanceApi,
+        Work,
+        WorkApi,
+        Labeling,
+        LabelingApi,
+        MyPay,
+        MyPayApi,
+        MyHours,
+        MyHoursApi,
+        Help,
+        AuditPages,
+        AuditApi,
+        LedgerPages,
+        LedgerApi,
+        LinePages,
+        LineApi,
+        AuditExports,
+        AuditExportsApi,
+        TurkPages,
+        TurkApi,
+        Operate,
+        OperateApi,
+        PayoutPages,
+        PayoutApi,
+        RulePages,
+        RuleApi,
     ]
 
 

@@ -21,7 +21,7 @@ from annotate.visit import Visit
 from payments import earnings, worktime
 from tasks import answers, assignments
 from tasks.assignments import Assignment
-from tasks.batches import Batch, slot_counts
+from tasks.batches import Batch
 from tasks.errors import Conflict, Invalid, NotAllowed
 from tasks.people import get_person
 from tasks.projects import Definition, Project
@@ -126,7 +126,7 @@ class LabelingApi(Controller):
             "items": items_json(visit, batch, fresh, html=html),
             "why": None if fresh else why,
             "message": offers.sentence(visit, why) if why and not fresh else "",
-            **({} if brief else progress(visit, viewer, batch)),
+            **({} if brief else done_here(visit, viewer, batch)),
         }
 
     @post("/assignments/{assignment_id:uuid}/open", sync_to_thread=True, status_code=200)
@@ -155,7 +155,7 @@ class LabelingApi(Controller):
         if brief:
             return receipt
         batch = visit.session.get_one(Batch, stored.assignment.batch_id)
-        return receipt | {"meter": meter.of(visit, viewer.person, batch)} | progress(visit, viewer, batch)
+        return receipt | {"meter": meter.of(visit, viewer.person, batch)} | done_here(visit, viewer, batch)
 
     @post("/assignments/{assignment_id:uuid}/skip", sync_to_thread=True, status_code=200)
     def skip(
@@ -261,10 +261,17 @@ def accrue(session: Session, assignment: Assignment, kind: str, visit: Visit) ->
 
 
 def progress(visit: Visit, viewer: Viewer, batch: Batch) -> dict[str, int]:
-    """Give how many the worker has done here, and how many there may be for them."""
-    done = assignments.done_by(visit.session, batch.id, viewer.person.id)
-    counts = slot_counts(visit.session, batch.id)
-    return {"done": done, "total": done + counts["open"] + counts["leased"]}
+    """Give how many the worker has done here, and how many there may be for them: each item once."""
+    worker_id = viewer.person.id
+    done = assignments.done_by(visit.session, batch.id, worker_id)
+    held = len(assignments.held_by(visit.session, batch.id, worker_id, visit.now))
+    left = offers.open_to(visit.session, viewer.person, [batch.id]).get(batch.id, 0)
+    return {"done": done, "total": done + held + left}
+
+
+def done_here(visit: Visit, viewer: Viewer, batch: Batch) -> dict[str, int]:
+    """Give how many the worker has done here; how many are left is not counted with every answer."""
+    return {"done": assignments.done_by(visit.session, batch.id, viewer.person.id)}
 
 
 def items_json(visit: Visit, batch: Batch, found: list[Assignment], *, html: bool) -> list[dict[str, Any]]:

@@ -179,11 +179,19 @@ def batch_floors(
 
 
 def worker_offer(
-    session: Session, batch: Batch, person: Person, now: datetime, past: PastPay | None = None
+    session: Session,
+    batch: Batch,
+    person: Person,
+    now: datetime,
+    past: PastPay | None = None,
+    floors: Floors | None = None,
 ) -> Offer:
-    """Say what a batch pays this worker; `past` is what at least ten others earned. Raises NoTerms, NoExchangeRate."""
+    """Say what a batch pays this worker; `past` is what at least ten others earned. Raises NoTerms, NoExchangeRate.
+
+    Whoever asks for many batches reads the floors once and passes them.
+    """
     terms = terms_of(session, batch.id)
-    floors = Floors(session, now, now.astimezone(UTC).date())
+    floors = floors or Floors(session, now, now.astimezone(UTC).date())
     floor = floors.at(person.place, person.area, now, terms.promise())
     rate = floor.rate * terms.multiplier
     price = floors.convert(terms.price, terms.currency, floor.currency)

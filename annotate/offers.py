@@ -1,0 +1,287 @@
+"""Offers: which work is offered to whom, what it pays them, and why something is not offered, in plain words.
+
+One rule for everybody: a language in common, consent to the content, a known floor, and hours that are not used up.
+Nobody is ranked, and no speed and no score is asked for. A limit ends offers alone: work in hand may always be
+finished, and its time is paid.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Date, cast, func, select
+from sqlalchemy.orm import Session
+
+from annotate.visit import Visit
+from payments import quotes, wages, worktime
+from payments.applied_floors import Floors
+from payments.floors import NoRule
+from payments.fx import NoExchangeRate
+from payments.paid_time import seconds_by
+from payments.proofs import MARGIN, Proof
+from payments.quotes import Offer, PastPay
+from payments.terms import NoTerms, PayTerms
+from payments.wages import DAY_HARD, DAY_SOFT, WEEK_HARD, WEEK_SOFT
+from payments.worktime import Declaration, DeclarationState
+from tasks.assignments import Assignment, AssignmentState
+from tasks.batches import Batch, BatchState, open_batches, slot_counts
+from tasks.items import Slot, SlotState
+from tasks.people import MORE_HOURS, Person
+from tasks.projects import Definition, Project
+
+SENSITIVE_DAY: Final = 4 * 3600
+"""Credited seconds of sensitive content in a day after which no more of it is offered."""
+DAY: Final = timedelta(days=1)
+LIMITS: Final = frozenset({"day", "day_hard", "week", "week_hard"})
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One open batch as one worker sees it; `barred` says why it is not offered, `pay` is None without a floor."""
+
+    batch: Batch
+    title: str
+    purpose: str
+    requester: str
+    left: int
+    pay: Offer | None
+    barred: str | None
+
+
+def listed(visit: Visit, person: Person) -> list[Listed]:
+    """Give all open batches, the best honest hourly pay first."""
+    session = visit.session
+    batches = open_batches(session)
+    if not batches:
+        return []
+    ids = [batch.id for batch in batches]
+    # Held here so that looking up each batch's terms asks the database once for all.
+    terms = session.scalars(select(PayTerms).where(PayTerms.batch_id.in_(ids))).all()
+    floors = Floors(session, visit.now, visit.now.astimezone(UTC).date())
+    left = open_to(session, person, [one.batch_id for one in terms])
+    reached = limit(visit, person)
+    about = _about(session, ids)
+    made = []
+    for batch in batches:
+        pay, no_floor = pay_of(visit, person, batch, floors)
+        barred = _unfit(person, batch) or no_floor or reached or _exposed(visit, person, batch)
+        if barred is None and not left.get(batch.id):
+            barred = why_none_left(visit, person, batch)
+        made.append(Listed(batch, *about[batch.id], left=left.get(batch.id, 0), pay=pay, barred=barred))
+    return sorted(made, key=lambda one: (-(one.pay.hourly if one.pay else 0), one.title, str(one.batch.id)))
+
+
+def barred(visit: Visit, person: Person, batch: Batch) -> str | None:
+    """Say why a batch is not offered to a worker, as a code for `sentence`; None where it is."""
+    return (
+        _unfit(person, batch)
+        or pay_of(visit, person, batch)[1]
+        or limit(visit, person)
+        or _exposed(visit, person, batch)
+    )
+
+
+def pay_of(
+    visit: Visit, person: Person, batch: Batch, floors: Floors | None = None
+) -> tuple[Offer | None, str | None]:
+    """Give what a batch pays a worker, or the code that says why that is not known."""
+    found = wages.batch_hourly(visit.session, batch.id)
+    past = found and PastPay(found.currency, found.workers, found.low, found.median, found.high)
+    try:
+        return quotes.worker_offer(visit.session, batch, person, visit.now, past or None, floors), None
+    except (NoRule, NoExchangeRate):
+        return None, "no_floor"
+    except NoTerms:
+        return None, "no_terms"
+
+
+def limit(visit: Visit, person: Person) -> str | None:
+    """Say which limit on hours the worker has reached in their own day or week."""
+    agreed = MORE_HOURS in person.consents
+    of_day, of_week = (DAY_HARD, WEEK_HARD) if agreed else (DAY_SOFT, WEEK_SOFT)
+    today = visit.now.astimezone(ZoneInfo(person.time_zone)).date()
+    monday = today - timedelta(days=today.weekday())
+    start = midnight(monday, person.time_zone)
+    most_day, most_week = _at_most(visit.session, person, start, today)
+    if most_day < of_day and most_week < of_week:
+        return None
+    spent = wages.hours(visit.session, person, start, visit.now + timedelta(seconds=1)).days
+    if spent.get(today, 0) >= of_day:
+        return "day_hard" if agreed else "day"
+    if sum(spent.values()) >= of_week:
+        return "week_hard" if agreed else "week"
+    return None
+
+
+def why_not_served(batch: Batch) -> str:
+    """Say why a batch serves nobody at the moment."""
+    return {BatchState.PAUSED: "paused", BatchState.CLOSED: "closed"}.get(BatchState(batch.state), "not_open")
+
+
+def why_none_left(visit: Visit, person: Person, batch: Batch) -> str:
+    """Say why an open batch has nothing for this worker."""
+    counts = slot_counts(visit.session, batch.id)
+    if counts[SlotState.OPEN]:
+        # Somebody may be taking the last ones in this very moment.
+        return "busy" if open_to(visit.session, person, [batch.id]) else "answered_all"
+    if counts[SlotState.WAITING]:
+        return "none_funded"
+    return "all_taken" if counts[SlotState.LEASED] else "finished"
+
+
+def open_to(session: Session, person: Person, batch_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Count by batch the items that a worker could still be given."""
+    own = select(Assignment.id).where(Assignment.item_id == Slot.item_id, Assignment.worker_id == person.id)
+    query = (
+        select(Slot.batch_id, func.count(func.distinct(Slot.item_id)))
+        .where(Slot.batch_id.in_(list(batch_ids)), Slot.state == SlotState.OPEN, ~own.exists())
+        .group_by(Slot.batch_id)
+    )
+    return {batch_id: count for batch_id, count in session.execute(query)}  # noqa: C416
+
+
+def in_hand(visit: Visit, person: Person) -> list[tuple[Batch, str, int]]:
+    """Give the batches of which the worker holds items, with title and how many: they may always be finished."""
+    rows = visit.session.execute(
+        select(Batch, Definition.document["title"].astext, func.count())
+        .join(Assignment, Assignment.batch_id == Batch.id)
+        .join(Definition, Definition.id == Batch.definition_id)
+        .where(
+            Assignment.worker_id == person.id,
+            Assignment.state == AssignmentState.LEASED,
+            Assignment.lease_until > visit.now,
+        )
+        .group_by(Batch.id, Definition.id)
+        .order_by(Batch.id)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def missing_consents(person: Person, batch: Batch) -> list[str]:
+    """Give the content classes of a batch that the worker has not agreed to."""
+    return [name for name in sensitive(batch) if name not in person.consents]
+
+
+def sensitive(batch: Batch) -> list[str]:
+    """Give what a batch warns of."""
+    return [name for name in batch.content_classes if name != "none"]
+
+
+def midnight(day: date, zone: str) -> datetime:
+    """Give the first moment of a day where somebody lives."""
+    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
+
+
+def sentence(visit: Visit, code: str) -> str:
+    """Say in plain words why there is nothing, or why something is not offered."""
+    return {
+        "language": visit.gettext("This work is in a language that you have not named as yours."),
+        "content": visit.gettext("It contains content that you have not agreed to see."),
+        "no_floor": visit.gettext(
+            "No minimum pay is known for your place in a currency that this work can be paid in."
+        ),
+        "no_terms": visit.gettext("Its pay is not settled yet."),
+        "day": visit.gettext(
+            "You have worked 8 hours today. No new work is offered until tomorrow; what you hold you may "
+            "finish, and all your time is paid."
+        ),
+        "day_hard": visit.gettext(
+            "You have worked 10 hours today. No new work is offered until tomorrow; what you hold you may "
+            "finish, and all your time is paid."
+        ),
+        "week": visit.gettext(
+            "You have worked 40 hours this week. No new work is offered until Monday; what you hold you may "
+            "finish, and all your time is paid."
+        ),
+        "week_hard": visit.gettext(
+            "You have worked 48 hours this week. No new work is offered until Monday; what you hold you may "
+            "finish, and all your time is paid."
+        ),
+        "exposure": visit.gettext(
+            "You have worked 4 hours on sensitive content today. More of it is offered tomorrow; other work "
+            "is open to you."
+        ),
+        "paused": visit.gettext("This batch is paused. What you hold you may finish, and it is paid."),
+        "closed": visit.gettext("This batch is closed. Everything you did is kept and paid."),
+        "not_open": visit.gettext("This batch is not open yet."),
+        "answered_all": visit.gettext("You have answered everything here. Thank you."),
+        "none_funded": visit.gettext(
+            "More items wait until the requester has paid in their cost; nothing unfunded is served."
+        ),
+        "all_taken": visit.gettext(
+            "Other workers hold the last items. Some may come back; look again in a few minutes."
+        ),
+        "busy": visit.gettext("The next items are being handed out right now. Try again in a moment."),
+        "finished": visit.gettext("Every item here has its answers."),
+    }.get(code, visit.gettext("There is nothing to do here at the moment."))
+
+
+def remedy(visit: Visit, code: str, batch: Batch) -> tuple[str, str]:
+    """Give what the worker can do about it: a link and its words, both empty where there is nothing to do."""
+    return {
+        "language": ("/work/settings#f-languages", visit.gettext("Your languages")),
+        "content": (f"/work/{batch.id}/about#content", visit.gettext("Read what it contains")),
+        "no_floor": ("/work/settings", visit.gettext("Your place")),
+        "day": ("/work/settings#consents", visit.gettext("Agree to more hours")),
+        "week": ("/work/settings#consents", visit.gettext("Agree to more hours")),
+    }.get(code, ("", ""))
+
+
+def _unfit(person: Person, batch: Batch) -> str | None:
+    if batch.languages and not set(batch.languages) & set(person.languages):
+        return "language"
+    return "content" if missing_consents(person, batch) else None
+
+
+def _exposed(visit: Visit, person: Person, batch: Batch) -> str | None:
+    """Say whether a worker has had their day's share of sensitive content."""
+    if not sensitive(batch):
+        return None
+    start = midnight(visit.now.astimezone(ZoneInfo(person.time_zone)).date(), person.time_zone)
+    shares = worktime.shares_of(visit.session, person.id, start, visit.now + timedelta(seconds=1))
+    spent = seconds_by((share for share in shares if share.batch), lambda share: UUID(share.batch or ""))
+    batches = visit.session.scalars(select(Batch).where(Batch.id.in_(spent)))
+    return "exposure" if sum(spent[one.id] for one in batches if sensitive(one)) >= SENSITIVE_DAY else None
+
+
+def _at_most(session: Session, person: Person, start: datetime, today: date) -> tuple[int, int]:
+    """Give what today's and this week's credited time can be at most, from one cheap look at the evidence.
+
+    Counting it exactly costs reading a week of proofs, which few workers are near enough to a limit to need.
+    """
+    day = cast(func.timezone(person.time_zone, Proof.at), Date)
+    query = (
+        select(day, func.min(Proof.at), func.max(Proof.at))
+        .where(Proof.worker_id == person.id, Proof.at >= start - MARGIN)
+        .group_by(day)
+    )
+    spans = {on: last - first + 2 * MARGIN for on, first, last in session.execute(query)}
+    declared = (
+        session.scalar(
+            select(func.sum(Declaration.added_seconds)).where(
+                Declaration.worker_id == person.id,
+                Declaration.state == DeclarationState.ACCEPTED,
+                Declaration.end_at > start,
+            )
+        )
+        or 0
+    )
+    per_day = {on: int(min(span, DAY).total_seconds()) for on, span in spans.items()}
+    return per_day.get(today, int(MARGIN.total_seconds())) + declared, sum(per_day.values()) + declared
+
+
+def _about(session: Session, ids: list[UUID]) -> dict[UUID, tuple[str, str, str]]:
+    """Give title, purpose and the requester's legal name of each batch."""
+    rows = session.execute(
+        select(
+            Batch.id, Definition.document["title"].astext, Project.purpose, Person.organisation, Person.name
+        )
+        .join(Definition, Definition.id == Batch.definition_id)
+        .join(Project, Project.id == Batch.project_id)
+        .join(Person, Person.id == Project.requester_id)
+        .where(Batch.id.in_(ids))
+    )
+    return {row[0]: (row[1], row[2], row[3] or row[4]) for row in rows}

@@ -1,0 +1,221 @@
+"""How work offered is said: cards of Find work, the task page, and the same for programs.
+
+An hourly figure is what people really earned once ten of them have been paid; before that it is named an estimate,
+beside the floor that is sure. All amounts are in the reader's own currency.
+"""
+
+from typing import Any
+
+from annotate import i18n, offers, widgets
+from annotate.offers import Listed
+from annotate.visit import Visit
+from payments.money import floor_minor, text
+from payments.quotes import Offer
+from schemas.definition import Example, TaskDefinition
+from schemas.fields import Field
+from tasks.batches import Batch
+from tasks.people import MORE_HOURS, SENSITIVE, Person
+
+CALM = "calm"
+
+
+def content_words(visit: Visit) -> dict[str, str]:
+    """Name the kinds of content that workers are warned of."""
+    return {
+        "adult": visit.gettext("Sexual content"),
+        "violence": visit.gettext("Violence and injury"),
+        "self-harm": visit.gettext("Self-harm and suicide"),
+        "hate": visit.gettext("Hate and insults"),
+        "abuse": visit.gettext("Abuse of people or animals"),
+    }
+
+
+def card(visit: Visit, one: Listed) -> dict[str, Any]:
+    """Prepare an offer for macros/pay.html work_card."""
+    words = content_words(visit)
+    notes = [words[name] for name in offers.sensitive(one.batch)]
+    names = language_names(visit, one.batch.languages)
+    facts = [one.requester, one.batch.name, left_words(visit, one.left)]
+    return {
+        "title": one.title,
+        "href": f"/work/{one.batch.id}/about",
+        **rate(visit, one.pay),
+        "facts": " · ".join([*facts, price_words(visit, one.pay)] if one.pay else facts),
+        "purpose": one.purpose,
+        "note": visit.gettext("Contains: %(kinds)s") % {"kinds": ", ".join(notes)} if notes else "",
+        "tags": [{"text": name, "kind": ""} for name in names],
+    }
+
+
+def rate(visit: Visit, pay: Offer | None) -> dict[str, str]:
+    """Say what an hour brings: rate, unit and on what the figure rests."""
+    if pay is None:
+        return {"rate": "–", "unit": visit.gettext("per hour"), "basis": ""}
+    f = visit.formats
+    floor = f.money(pay.floor, pay.currency)
+    if pay.hourly_low is not None and pay.hourly_high is not None:
+        low, high = f.money(pay.hourly_low, pay.currency), f.money(pay.hourly_high, pay.currency)
+        spread = visit.gettext("%(low)s to %(high)s") % {"low": low, "high": high}
+        basis = visit.gettext("middle half of %(workers)s workers") % {"workers": pay.workers}
+        if pay.hourly_low == pay.floor:
+            basis += ", " + visit.gettext("topped up to %(floor)s") % {"floor": floor}
+        return {"rate": low if low == high else spread, "unit": visit.gettext("per hour"), "basis": basis}
+    return {"rate": f.money(pay.hourly, pay.currency), **_estimate(visit, pay, floor)}
+
+
+def left_words(visit: Visit, left: int) -> str:
+    """Say how many items there are for this worker."""
+    said = i18n.translations(visit.lang).ngettext("%(n)s item left", "%(n)s items left", left)
+    return said % {"n": visit.formats.number(left)}
+
+
+def price_words(visit: Visit, pay: Offer) -> str:
+    """Say what an item brings and how long it is thought to take."""
+    f = visit.formats
+    seconds = {"seconds": f.number(pay.estimate_seconds)}
+    if pay.pay_mode == "hourly":
+        return visit.gettext("paid by the hour, about %(seconds)s s an item") % seconds
+    if pay.price < 1:
+        amount = {"price": f.money(pay.price * 100, pay.currency)}
+        return visit.gettext("%(price)s for 100, about %(seconds)s s each") % {**amount, **seconds}
+    amount = {"price": f.money(pay.price, pay.currency)}
+    return visit.gettext("%(price)s each, about %(seconds)s s") % {**amount, **seconds}
+
+
+def language_names(visit: Visit, codes: list[str]) -> list[str]:
+    """Name languages in the reader's own."""
+    known = visit.formats.locale.languages
+    return [str(known.get(code, code)) for code in codes]
+
+
+def filters(visit: Visit, found: list[Listed], show: str) -> list[dict[str, Any]]:
+    """Give the pills above the list: all, without sensitive content, and each language."""
+    languages = sorted({code for one in found for code in one.batch.languages})
+    choices = [("", visit.gettext("All")), (CALM, visit.gettext("No sensitive content"))]
+    choices += list(zip(languages, language_names(visit, languages), strict=True))
+    return [
+        {
+            "label": f"{name} {sum(fits(one, value) for one in found)}",
+            "href": f"/work?show={value}" if value else "/work",
+            "current": value == show,
+        }
+        for value, name in choices
+    ]
+
+
+def fits(one: Listed, show: str) -> bool:
+    """Tell whether an offer is shown under a filter."""
+    if not show:
+        return True
+    if show == CALM:
+        return not offers.sensitive(one.batch)
+    return not one.batch.languages or show in one.batch.languages
+
+
+def not_offered(visit: Visit, one: Listed) -> dict[str, str]:
+    """Say why a batch is not offered and what can be done."""
+    href, action = offers.remedy(visit, one.barred or "", one.batch)
+    return {
+        "title": one.title,
+        "href": f"/work/{one.batch.id}/about",
+        "about": f"{one.requester} · {one.batch.name}",
+        "why": offers.sentence(visit, one.barred or ""),
+        "remedy_href": href,
+        "remedy": action,
+    }
+
+
+def consents(visit: Visit, person: Person, only: list[str] | None = None) -> list[dict[str, Any]]:
+    """Give what a worker may agree to, and whether they did; `more-hours` besides content."""
+    words = content_words(visit) | {MORE_HOURS: visit.gettext("Up to 10 hours a day and 48 a week")}
+    names = (*SENSITIVE, MORE_HOURS) if only is None else only
+    return [{"name": name, "label": words[name], "given": name in person.consents} for name in names]
+
+
+def examples(definition: TaskDefinition) -> list[dict[str, Any]]:
+    """Prepare a definition's answered examples for reading."""
+    return [_example(definition, one) for one in definition.examples]
+
+
+def as_json(visit: Visit, one: Listed) -> dict[str, Any]:
+    """Give an offer for programs; amounts are decimal text, cut to the minor unit."""
+    pay = one.pay
+
+    def write(amount: Any) -> str | None:
+        return None if pay is None or amount is None else text(floor_minor(amount), pay.currency)
+
+    return {
+        "batch": str(one.batch.id),
+        "title": one.title,
+        "name": one.batch.name,
+        "requester": one.requester,
+        "purpose": one.purpose,
+        "languages": one.batch.languages,
+        "content_classes": one.batch.content_classes,
+        "items_left": one.left,
+        "pay": None
+        if pay is None
+        else {
+            "currency": pay.currency,
+            "pay_mode": pay.pay_mode,
+            "price": write(pay.price),
+            "floor": write(pay.floor),
+            "rule": pay.rule,
+            "hourly": write(pay.hourly),
+            "hourly_low": write(pay.hourly_low),
+            "hourly_high": write(pay.hourly_high),
+            "workers": pay.workers,
+            "estimated": pay.estimated,
+            "estimate_seconds": pay.estimate_seconds,
+            "grace_seconds": pay.grace_seconds,
+        },
+        "barred": one.barred and {"code": one.barred, "message": offers.sentence(visit, one.barred)},
+    }
+
+
+def unread(visit: Visit, person: Person, batch: Batch, listed_as: Listed) -> dict[str, Any]:
+    """Give what the task page says before anybody accepts."""
+    pay = listed_as.pay
+    return {
+        "one": card(visit, listed_as),
+        "pay": pay,
+        "grace": visit.formats.duration(pay.grace_seconds) if pay else "",
+        "barred": listed_as.barred and offers.sentence(visit, listed_as.barred),
+        "remedy": offers.remedy(visit, listed_as.barred or "", batch),
+        "content": consents(visit, person, offers.sensitive(batch)),
+    }
+
+
+def _estimate(visit: Visit, pay: Offer, floor: str) -> dict[str, str]:
+    if pay.pay_mode == "hourly":
+        basis = visit.gettext("All your time is paid at this rate, however long an item takes.")
+        return {"unit": visit.gettext("per hour"), "basis": basis}
+    unit = visit.gettext("per hour at the estimated %(seconds)s s") % {"seconds": pay.estimate_seconds}
+    basis = visit.gettext("An estimate. The floor of %(floor)s is guaranteed.") % {"floor": floor}
+    return {"unit": unit, "basis": basis}
+
+
+def _example(definition: TaskDefinition, one: Example) -> dict[str, Any]:
+    return {
+        "shown": [widgets.shown_part(definition, part, one.data) for part in definition.show],
+        "answers": [
+            {"label": field.label, "value": _said(field, one.answer[field.name], one.data)}
+            for field in definition.fields
+            if field.name in one.answer
+        ],
+        "why": one.why,
+    }
+
+
+def _said(field: Field, value: Any, data: dict[str, Any]) -> str:
+    """Write an answer as a person would."""
+    labels = {option.value: option.label for option in field.options}
+    if field.kind == "spans":
+        whole = str(data.get(field.source or "", ""))
+        marks = [(labels.get(m["label"], m["label"]), whole[m["start"] : m["end"]]) for m in value]
+        return ", ".join(f"{label}: “{words}”" for label, words in marks)
+    if field.kind == "boxes":
+        return ", ".join(str(labels.get(mark["label"], mark["label"])) for mark in value)
+    if isinstance(value, list):
+        return ", ".join(str(labels.get(one, one)) for one in value)
+    return str(labels.get(value, value))

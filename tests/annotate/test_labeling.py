@@ -1,0 +1,256 @@
+"""The workspace: the API that its script speaks, and the plain form that works without."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import factories
+import pytest
+from sqlalchemy import event, func, select, text
+
+from annotate.visit import CLOCK_HEADER
+from payments.earnings import Earning
+from payments.proofs import Proof
+from tasks.answers import Answer
+from tasks.batches import close_batch, get_batch
+from tasks.people import Person
+
+
+@pytest.fixture
+def amina(site: Any) -> Person:
+    """A worker of her own for each test."""
+    with site.session() as session:
+        return factories.worker(session, site.now)
+
+
+@pytest.fixture
+def batch_id(site: Any) -> str:
+    """A funded batch of three items."""
+    with site.session() as session:
+        return str(factories.opened_batch(session, site.now).id)
+
+
+def at(client: Any, site: Any, seconds: int) -> Any:
+    """Let the client's next requests come so many seconds after the start."""
+    client.headers[CLOCK_HEADER] = (site.now + timedelta(seconds=seconds)).isoformat()
+    return client
+
+
+def held(client: Any, batch_id: str, n: int = 1) -> list[str]:
+    """Claim items."""
+    found = client.get(f"/api/v1/work/{batch_id}/next?n={n}").json()
+    return [one["assignment_id"] for one in found["items"]]
+
+
+def sent(client: Any, assignment: str, value: Any = None, submission: Any = None) -> Any:
+    """Send an answer."""
+    body = {"submission_id": str(submission or uuid4()), "answer": value or factories.ANSWER}
+    return client.put(f"/api/v1/assignments/{assignment}/answer", json=body)
+
+
+def count(site: Any, table: Any, **of: Any) -> int:
+    """Count rows."""
+    with site.session() as session:
+        return int(session.scalar(select(func.count()).select_from(table).filter_by(**of)) or 0)
+
+
+@contextmanager
+def statements(site: Any) -> Iterator[list[str]]:
+    """Gather the SQL that the application runs."""
+    asked: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    event.listen(site.engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(site.engine, "before_cursor_execute", note)
+
+
+def test_an_answer_is_stored_timed_priced_and_shown(site: Any, amina: Person, batch_id: str) -> None:
+    with site.client(amina) as client:
+        (first,) = held(client, batch_id)
+        assert client.post(f"/api/v1/assignments/{first}/open").json() == {"opened": True}
+        proof = {"assignment_id": first, "kind": "proof", "active": True, "sequence": 1}
+        at(client, site, 30)
+        assert client.post("/api/v1/proofs", json=proof).json() == {"received": True}
+        at(client, site, 50)
+        stored = sent(client, first).json()
+        assert (stored["stored"], stored["duplicate"], stored["done"]) == (True, False, 1)
+        meter = stored["meter"]
+        shown = [meter[name].replace("\xa0", " ") for name in ("pay", "floor", "time")]
+        assert shown == ["KES 5.00", "KES 275.00", "50 s"]
+        assert meter["ok"]
+        assert 60 < meter["gauge"] <= 100
+    assert count(site, Earning, assignment_id=UUID(first), kind="submitted") == 1
+
+
+def test_slow_work_is_topped_up_and_the_meter_says_so(site: Any, amina: Person, batch_id: str) -> None:
+    with site.client(amina) as client:
+        (first,) = held(client, batch_id)
+        client.post(f"/api/v1/assignments/{first}/open")
+        at(client, site, 120)
+        meter = sent(client, first).json()["meter"]
+        assert not meter["ok"]
+        # 120 s at 275.00 an hour are 9.1666…, rounded up once.
+        assert meter["pay"].endswith("9.17")
+        assert meter["topup"].endswith("4.17")
+        assert meter["hourly"].endswith("150.00")
+        assert meter["gauge"] < meter["floor_mark"]
+
+
+def test_the_same_submission_twice_is_one_answer_and_one_pay(site: Any, amina: Person, batch_id: str) -> None:
+    with site.client(amina) as client:
+        (first,) = held(client, batch_id)
+        submission = uuid4()
+        once, again = (sent(client, first, submission=submission).json() for _ in range(2))
+        assert (once["duplicate"], again["duplicate"]) == (False, True)
+        assert once["meter"]["pay"] == again["meter"]["pay"]
+        other = sent(client, first, {"sentiment": "negative"}, submission)
+        assert other.status_code == 409
+        assert sent(client, first, {"sentiment": "negative"}).json()["version"] == 2
+    assert count(site, Answer, assignment_id=UUID(first)) == 2
+    assert count(site, Earning, assignment_id=UUID(first)) == 1
+
+
+def test_a_wrong_answer_says_where_and_keeps_the_item(site: Any, amina: Person, batch_id: str) -> None:
+    with site.client(amina) as client:
+        (first,) = held(client, batch_id)
+        refused = sent(client, first, {"sentiment": "angry"})
+        assert refused.status_code == 422
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert refused.json()["problems"][0]["pointer"] == "/sentiment"
+        assert held(client, batch_id) == [first]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"submission_id": "x", "answer": {}},
+        {"submission_id": str(uuid4()), "answer": []},
+        {"submission_id": str(uuid4()), "answer": {}, "secs": 3},
+    ],
+)
+def test_a_body_of_wrong_types_is_refused(site: Any, amina: Person, batch_id: str, body: Any) -> None:
+    with site.client(amina) as client:
+        (first,) = held(client, batch_id)
+        assert client.put(f"/api/v1/assignments/{first}/answer", json=body).status_code == 400
+
+
+def test_somebody_elses_assignment_is_not_there(site: Any, amina: Person, batch_id: str) -> None:
+    with site.session() as session:
+        brian = factories.worker(session, site.now, name="Brian")
+    with site.client(amina) as client:
+        (first,) = held(client, batch_id)
+    with site.client(brian) as client:
+        assert sent(client, first).status_code == 404
+        assert client.post(f"/api/v1/assignments/{first}/open").status_code == 404
+        assert client.post(f"/api/v1/assignments/{first}/return").status_code == 404
+        skip = client.post(f"/api/v1/assignments/{first}/skip", json={"reason": "other"})
+        assert skip.status_code == 404
+        proof = {"assignment_id": first}
+        assert client.post("/api/v1/proofs", json=proof).status_code == 404
+        assert held(client, batch_id) != [first]
+
+
+def test_a_skip_is_paid_for_its_time(site: Any, amina: Person, batch_id: str) -> None:
+    with site.client(amina) as client:
+        (first,) = held(client, batch_id)
+        client.post(f"/api/v1/assignments/{first}/open")
+        at(client, site, 60)
+        answer = client.post(f"/api/v1/assignments/{first}/skip", json={"reason": "upsetting"})
+        assert answer.json()["meter"]["pay"].endswith("4.59")
+        wrong = client.post(f"/api/v1/assignments/{first}/skip", json={"reason": "lazy"})
+        assert wrong.status_code == 422
+    assert count(site, Earning, assignment_id=UUID(first), kind="skipped") == 1
+
+
+def test_a_late_answer_after_the_close_is_stored_and_paid(site: Any, amina: Person, batch_id: str) -> None:
+    with site.client(amina) as client:
+        (first,) = held(client, batch_id)
+        with site.session() as session:
+            close_batch(session, get_batch(session, UUID(batch_id)), site.now)
+        at(client, site, 5000)
+        assert sent(client, first).json()["stored"]
+        assert client.get(f"/api/v1/work/{batch_id}/next").json()["why"] == "closed"
+    assert count(site, Earning, assignment_id=UUID(first), kind="submitted") == 1
+
+
+def test_what_the_page_has_is_not_given_twice(site: Any, amina: Person, batch_id: str) -> None:
+    with site.client(amina) as client:
+        (first,) = held(client, batch_id)
+        more = client.get(f"/api/v1/work/{batch_id}/next?n=5&have={first}").json()["items"]
+        assert len(more) == 2
+        assert first not in [one["assignment_id"] for one in more]
+        assert "data-assignment" in more[0]["html"]
+        none = client.get(f"/api/v1/work/{batch_id}/next?html=false").json()["items"][0]
+        assert "html" not in none
+
+
+def test_signs_of_work_hold_one_bit(site: Any, amina: Person, batch_id: str) -> None:
+    with site.client(amina) as client:
+        (first,) = held(client, batch_id)
+        client.post(f"/api/v1/assignments/{first}/open")
+        at(client, site, 60)
+        sign: dict[str, Any] = {"assignment_id": first, "kind": "proof", "active": True, "sequence": 1}
+        for more in ({"keys": 40}, {"screen": "x"}, {"kind": "submit"}, {"active": "very"}):
+            assert client.post("/api/v1/proofs", json=sign | more).status_code == 400
+        assert count(site, Proof, worker_id=amina.id, kind="proof") == 0
+        client.post("/api/v1/proofs", json=sign | {"active": False})
+        assert count(site, Proof, worker_id=amina.id, kind="proof") == 0
+        client.post("/api/v1/proofs", json=sign)
+        assert count(site, Proof, worker_id=amina.id, kind="proof") == 1
+
+
+def test_the_plain_form_works_without_scripts(site: Any, amina: Person, batch_id: str) -> None:
+    with site.client(amina) as client:
+        page = client.get(f"/work/{batch_id}").text
+        first = page.split('name="assignment_id" value="')[1].split('"')[0]
+        submission = page.split('name="submission_id" value="')[1].split('"')[0]
+        form = {"assignment_id": first, "submission_id": submission, "answer.sentiment": "neutral"}
+        done = client.post(f"/work/{batch_id}/answers", data=form, follow_redirects=False)
+        assert done.headers["location"] == f"/work/{batch_id}"
+        client.post(f"/work/{batch_id}/answers", data=form)
+        again = client.get(f"/work/{batch_id}").text
+        assert "1 of 3" in again
+        second = again.split('name="assignment_id" value="')[1].split('"')[0]
+        client.post(f"/work/{batch_id}/skips", data={"assignment_id": second, "reason": "unclear"})
+        empty = {"assignment_id": "x", "submission_id": "y"}
+        assert client.post(f"/work/{batch_id}/answers", data=empty).status_code == 422
+    assert count(site, Answer, assignment_id=UUID(first)) == 1
+    assert count(site, Earning, worker_id=amina.id) == 2
+
+
+def test_a_fault_in_the_books_never_refuses_an_answer(site: Any, amina: Person, batch_id: str) -> None:
+    with site.client(amina) as client:
+        (first,) = held(client, batch_id)
+        with site.session() as session:
+            session.execute(text("ALTER TABLE earning RENAME TO earning_away"))
+        try:
+            stored = sent(client, first)
+        finally:
+            with site.session() as session:
+                session.execute(text("ALTER TABLE earning_away RENAME TO earning"))
+        assert stored.status_code == 200
+        assert stored.json()["meter"]["pay"] == "–"
+    assert count(site, Answer, assignment_id=UUID(first)) == 1
+    assert count(site, Earning, assignment_id=UUID(first)) == 0
+
+
+def test_the_meter_needs_few_statements(site: Any, amina: Person, batch_id: str) -> None:
+    """Every answer asks for it: what it reads does not grow with the answers of the day."""
+    seen: list[int] = []
+    with site.client(amina) as client:
+        for number, one in enumerate(held(client, batch_id, 3)):
+            client.post(f"/api/v1/assignments/{one}/open")
+            at(client, site, 60 * (number + 1))
+            with statements(site) as asked:
+                assert sent(client, one).json()["stored"]
+            seen.append(len(asked))
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0] <= 45, seen

@@ -1,0 +1,233 @@
+"""Find work, the task page, consents and settings, as a worker meets them."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import factories
+import pytest
+
+from payments import worktime
+from tasks.batches import open_batches, pause_batch
+from tasks.people import Person
+
+
+@pytest.fixture
+def amina(site: Any) -> Person:
+    """A worker of her own for each test."""
+    with site.session() as session:
+        return factories.worker(session, site.now)
+
+
+def opened(site: Any, **more: Any) -> str:
+    """A funded batch."""
+    with site.session() as session:
+        return str(factories.opened_batch(session, site.now, **more).id)
+
+
+def sensitive(site: Any) -> str:
+    """A funded batch that warns of violence."""
+    with site.session() as session:
+        document = factories.example() | {"title": "Road accidents", "content_classes": ["violence"]}
+        project = factories.project(session, site.now, document=document)
+        return str(factories.opened_batch(session, site.now, project).id)
+
+
+def offer(client: Any, batch_id: str) -> dict[str, Any]:
+    """What the API says of one batch."""
+    return next(one for one in client.get("/api/v1/work").json() if one["batch"] == batch_id)
+
+
+def test_offers_say_what_they_pay_and_for_whom(site: Any, amina: Person) -> None:
+    batch_id = opened(site)
+    with site.client(amina) as client:
+        said = offer(client, batch_id)
+        assert said["requester"] == "Zuri Research"
+        assert said["items_left"] == 3
+        assert said["barred"] is None
+        assert said["pay"] | {"rule": ""} == {
+            "currency": "KES",
+            "pay_mode": "piece",
+            "price": "5.00",
+            "floor": "275.00",
+            "rule": "",
+            "hourly": "300.00",
+            "hourly_low": None,
+            "hourly_high": None,
+            "workers": 0,
+            "estimated": True,
+            "estimate_seconds": 60,
+            "grace_seconds": 120,
+        }
+        page = client.get("/work").text
+        assert f'href="/work/{batch_id}/about"' in page
+        assert "per hour at the estimated 60 s" in page
+        assert "To learn how people feel about trams." in page
+
+
+def test_the_best_paid_comes_first(site: Any, amina: Person) -> None:
+    low, high = opened(site, terms={"piece_price": "4.90"}), opened(site, terms={"piece_price": "9"})
+    with site.client(amina) as client:
+        order = [one["batch"] for one in client.get("/api/v1/work").json()]
+        assert order.index(high) < order.index(low)
+        rates = [float(one["pay"]["hourly"]) for one in client.get("/api/v1/work").json()]
+        assert rates == sorted(rates, reverse=True)
+        page = client.get("/work").text
+        assert page.index(high) < page.index(low)
+
+
+def test_work_in_another_language_is_listed_below_with_the_reason(site: Any, amina: Person) -> None:
+    batch_id = opened(site, languages=["sw"])
+    with site.client(amina) as client:
+        assert offer(client, batch_id)["barred"]["code"] == "language"
+        page = client.get("/work").text
+        assert page.index("Not offered to you now") < page.index(batch_id)
+        form = {"place": "KE", "time_zone": "Africa/Nairobi", "languages": ["en", "sw"]}
+        assert client.post("/work/settings", data=form, follow_redirects=False).status_code == 303
+        assert offer(client, batch_id)["barred"] is None
+
+
+def test_sensitive_work_needs_consent_which_can_be_taken_back_at_once(site: Any, amina: Person) -> None:
+    batch_id = sensitive(site)
+    with site.client(amina) as client:
+        assert offer(client, batch_id)["barred"]["code"] == "content"
+        nothing = client.get(f"/api/v1/work/{batch_id}/next").json()
+        assert (nothing["items"], nothing["why"]) == ([], "content")
+        page = client.get(f"/work/{batch_id}/about").text
+        assert "I agree to see it" in page
+        assert f'href="/work/{batch_id}"' not in page
+        back = f"/work/{batch_id}/about#content"
+        given = {"consent": "violence", "agree": "yes", "next_page": back}
+        answer = client.post("/work/consents", data=given, follow_redirects=False)
+        assert answer.headers["location"] == back
+        assert len(client.get(f"/api/v1/work/{batch_id}/next").json()["items"]) == 1
+        client.post("/work/consents", data={"consent": "violence", "agree": "no"})
+        again = client.get(f"/api/v1/work/{batch_id}/next?n=2").json()
+        assert again["why"] is None
+        assert len(again["items"]) == 1, "what is held may be finished, nothing new is offered"
+
+
+def test_consents_by_api(site: Any, amina: Person) -> None:
+    with site.client(amina) as client:
+        sent = client.put("/api/v1/consents", json={"consents": ["more-hours", "hate"]})
+        assert sent.json() == {"consents": ["hate", "more-hours"]}
+        assert client.put("/api/v1/consents", json={"consents": []}).json() == {"consents": []}
+        assert client.put("/api/v1/consents", json={"consents": ["everything"]}).status_code == 422
+        assert client.put("/api/v1/consents", json={"consents": 7}).status_code == 400
+
+
+def test_the_task_page_says_all_before_acceptance(site: Any, amina: Person) -> None:
+    batch_id = opened(site)
+    with site.client(amina) as client:
+        page = client.get(f"/work/{batch_id}/about").text
+        for words in ("Judge the writer", "KES", "275.00", "2 min", "ironic", "Start", "no countdown"):
+            assert words in page
+        assert client.get(f"/api/v1/work/{batch_id}").json()["definition"]["fairlabel"] == 1
+
+
+def test_a_filter_that_fits_nothing_says_how_to_go_on(site: Any, amina: Person) -> None:
+    with site.session() as session:
+        for other in open_batches(session):
+            pause_batch(session, other, "Paused")
+    opened(site, languages=["fr"])
+    with site.client(amina) as client:
+        assert "Remove it to see" in client.get("/work?show=xx").text
+        assert 'aria-current="true"' in client.get("/work?show=fr").text
+
+
+@pytest.mark.parametrize(
+    ("hours", "consents", "code"),
+    [(7, [], None), (8, [], "day"), (9, ["more-hours"], None), (10, ["more-hours"], "day_hard")],
+)
+def test_hours_limit_offers_and_nothing_else(site: Any, hours: int, consents: list[str], code: Any) -> None:
+    with site.session() as session:
+        worker = factories.worker(session, site.now, time_zone="UTC")
+        batch = factories.opened_batch(session, site.now)
+        worker.consents = consents
+        held = factories.assignment(session, batch, worker, site.now)
+        worktime.open_assignment(session, held, site.now)
+        for minute in range(1, hours * 60 + 1):
+            at = site.now + timedelta(minutes=minute)
+            worktime.record(session, worker_id=worker.id, kind="proof", now=at, assignment=held)
+        worktime.end_assignment(session, held, "submit", site.now + timedelta(hours=hours))
+    with site.client(worker) as client:
+        client.headers["fairlabel-clock"] = (site.now + timedelta(hours=hours)).isoformat()
+        barred = offer(client, str(batch.id))["barred"]
+        assert (barred and barred["code"]) == code
+        if code:
+            assert "all your time is paid" in client.get("/work").text
+        client.headers["fairlabel-clock"] = (site.now + timedelta(days=1)).isoformat()
+        assert offer(client, str(batch.id))["barred"] is None
+
+
+def test_a_paused_batch_says_so(site: Any, amina: Person) -> None:
+    with site.session() as session:
+        batch = factories.opened_batch(session, site.now)
+        pause_batch(session, batch, "Paused")
+    with site.client(amina) as client:
+        assert client.get(f"/api/v1/work/{batch.id}/next").json()["why"] == "paused"
+        assert "paused" in client.get(f"/work/{batch.id}/about").text
+
+
+def test_everything_answered_is_said(site: Any, amina: Person) -> None:
+    batch_id = opened(site, items=1)
+    with site.client(amina) as client:
+        (held,) = client.get(f"/api/v1/work/{batch_id}/next").json()["items"]
+        assert "In your hands" in client.get("/work").text
+        body = {"submission_id": str(uuid4()), "answer": factories.ANSWER}
+        client.put(f"/api/v1/assignments/{held['assignment_id']}/answer", json=body)
+        done = client.get(f"/api/v1/work/{batch_id}/next").json()
+        assert (done["items"], done["why"]) == ([], "answered_all")
+        assert offer(client, batch_id)["barred"]["code"] == "answered_all"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("place", "Kenya"), ("time_zone", "Nairobi"), ("languages", "klingon"), ("time_zone", "")],
+)
+def test_a_wrong_setting_comes_back_with_what_was_typed(
+    site: Any, amina: Person, field: str, value: str
+) -> None:
+    form = {"place": "US", "area": "", "time_zone": "Africa/Nairobi", "languages": "en"} | {field: value}
+    with site.client(amina) as client:
+        answer = client.post("/work/settings", data=form)
+        assert answer.status_code == 422
+        assert f'href="#f-{field}"' in answer.text
+        assert client.get("/api/v1/me").json()["place"] == "KE"
+
+
+def test_me_by_api(site: Any, amina: Person) -> None:
+    me = {"place": "US-CA", "time_zone": "America/Los_Angeles", "languages": ["en", "es"]}
+    with site.client(amina) as client:
+        assert client.put("/api/v1/me", json=me).json()["place"] == "US-CA"
+        assert client.put("/api/v1/me", json=me | {"place": "us"}).status_code == 422
+        assert client.put("/api/v1/me", json=me | {"languages": ["xx"]}).status_code == 422
+        assert client.put("/api/v1/me", json=me | {"role": "operator"}).status_code == 400
+
+
+def test_only_workers_find_work(site: Any) -> None:
+    batch_id = opened(site)
+    for who in ("requester", "organizer", "operator"):
+        with site.client(who) as client:
+            for path in ("/work", "/work/settings", "/api/v1/work", f"/work/{batch_id}/about"):
+                assert client.get(path).status_code == 403
+    with site.client() as client:
+        assert client.get("/work").status_code == 401
+
+
+def test_a_draft_is_nobodys_business(site: Any, amina: Person) -> None:
+    with site.session() as session:
+        draft = factories.batch(session, site.now)
+    with site.client(amina) as client:
+        assert client.get(f"/work/{draft.id}/about").status_code == 404
+        assert client.get(f"/api/v1/work/{uuid4()}").status_code == 404
+        assert str(draft.id) not in client.get("/work").text
+
+
+def test_help_is_open_to_all_and_names_people_to_ask(site: Any, amina: Person) -> None:
+    with site.client() as client:
+        assert "How work is offered" in client.get("/help").text
+        assert "Otieno" not in client.get("/help").text
+        assert 'id="UnknownBatch"' in client.get("/help/errors").text
+    with site.client(amina) as client:
+        assert "Otieno" in client.get("/help").text
