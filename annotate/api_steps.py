@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID, uuid4
 
 from annotate.api_client import Api, ApiProblem
 from tasks.errors import FairlabelError
@@ -85,7 +86,7 @@ def upload(requester: Api, batch_id: str, name: str, content: bytes) -> dict[str
 
     def imported() -> bool:
         state.update(requester.get(f"/api/v1/uploads/{upload_id}"))
-        return state["state"] != "received"
+        return bool(state["state"] != "received")
 
     wait_until(imported, IMPORT_LIMIT, "The import")
     if state["state"] != "imported" or state["rows_bad"]:
@@ -106,3 +107,8 @@ def fund_and_open(requester: Api, batch_id: str, reference: str, **terms: Any) -
         requester.post("/api/v1/balance/prefund", body)
     requester.post(f"/api/v1/batches/{batch_id}/open")
     return quote
+
+
+def new_submission() -> UUID:
+    """Make an id under which a submission may be sent again and is stored once."""
+    return uuid4()

@@ -22,6 +22,7 @@ from annotate.stack.process import Service, StackError
 from annotate.stack.supervisor import Stopped, Supervisor
 from annotate.stack.valkey import Valkey
 
+REMEMBERED = ("FAIRLABEL_BASE_URL", "FAIRLABEL_INSTANCE", "FAIRLABEL_CLOCK")
 FAIRLABEL = (sys.executable, "-m", "annotate.cli")
 
 
@@ -61,7 +62,7 @@ def bring_up(
     if demo:
         env["FAIRLABEL_INSTANCE"] = env.get("FAIRLABEL_INSTANCE") or "demo"
         env["FAIRLABEL_CLOCK"] = env.get("FAIRLABEL_CLOCK") or "simulated"
-    home.remember({name: env[name] for name in ("FAIRLABEL_BASE_URL", "FAIRLABEL_INSTANCE") if name in env})
+    home.remember({name: env[name] for name in REMEMBERED if name in env})
     migration = Service(
         name="Migration", argv=[*FAIRLABEL, "migrate"], env=env, log=home.logs / "migrate.log"
     )
