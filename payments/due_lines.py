@@ -201,11 +201,13 @@ def lines_of(session: Session, period_id: UUID, worker_id: UUID | None = None) -
 
 def underpaid(session: Session, period_id: UUID) -> list[DueLine]:
     """Give the stored lines that pay less than their own figures, or than their journal credited, ask for."""
+    # Lines first: a line that another transaction books between the two reads would seem to have no journal.
+    lines = lines_of(session, period_id)
     rows = session.execute(CREDITED, {"period": period_id})
     credited: dict[int | None, int] = {row.journal_id: row.amount for row in rows}
     return [
         line
-        for line in lines_of(session, period_id)
+        for line in lines
         if line.due
         < max(line.agreed, line.required, ceil_minor(Fraction(line.seconds, 3600) * line.hourly_floor))
         or credited.get(line.journal_id, 0) < line.due
