@@ -9,7 +9,7 @@ from litestar import Response
 from annotate.visit import Visit
 from payments import funding, quotes, terms, wages
 from payments.money import text
-from schemas.fields import Field
+from schemas.fields import KINDS, Field
 from schemas.uploads import FILE_BYTES_MAX, export_cell
 from tasks import agreement, consensus, intake, progress
 from tasks.batches import Batch, BatchState, item_count, slot_counts
@@ -17,6 +17,8 @@ from tasks.intake import Upload, UploadState
 from tasks.projects import Definition, Project
 
 PROBLEMS_SHOWN = 100
+METRICS: dict[str, agreement.Metric] = {"ordinal": "ordinal", "interval": "interval"}
+"""The measures of distance that alpha knows besides equality."""
 
 
 def batch_page(
@@ -174,8 +176,9 @@ def _fields(visit: Visit, batch: Batch) -> list[Field]:
 
 def _agreement(visit: Visit, batch: Batch, field: Field) -> dict[str, Any]:
     answers = consensus.field_answers(visit.session, batch.id, field)
+    metric = METRICS.get(KINDS[field.kind].distance, "nominal")
     measures = {
-        "alpha": agreement.alpha(answers),
+        "alpha": agreement.alpha(answers, metric),
         "percent": agreement.percent_agreement(answers),
         "ac1": agreement.gwet_ac1(answers),
     }
@@ -183,5 +186,6 @@ def _agreement(visit: Visit, batch: Batch, field: Field) -> dict[str, Any]:
         "field": field.name,
         "label": field.label,
         "answers": len(answers),
+        "metric": metric,
         **{name: {"value": found.value, "why": found.why} for name, found in measures.items()},
     }

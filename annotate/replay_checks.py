@@ -69,7 +69,7 @@ def settle(stage: Stage, say: Callable[[str], None]) -> Export:
         wanted = len(stage.recording.tasks)
 
         def looked_at() -> bool:
-            return sum(requester.get(path)["states"].values()) >= wanted
+            return bool(sum(requester.get(path)["states"].values()) >= wanted)
 
         api_steps.wait_until(looked_at, CONSENSUS_LIMIT, "The consensus", 0.3)
         found: list[Export] = []
@@ -166,7 +166,7 @@ def measures(folder: Path, recording: Recording, found: Export, shown: Mapping[s
         "exported": exported.value,
         "why": exported.why,
         "shown": shown["alpha"]["value"],
-        "shown_metric": shown["alpha"].get("metric", "nominal"),
+        "shown_metric": shown["metric"],
         "reference": None if recording.left_out else reference,
     }
 
