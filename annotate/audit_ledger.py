@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from annotate import access
 from annotate.access import LARGEST_ID
 from annotate.visit import Visit
+from annotate.wage_views import batch_titles
 from payments import reconciliation, transparency
 from payments.accounts import CHART, Account
 from payments.due_lines import DueLine
@@ -35,7 +36,7 @@ OWNER = re.compile(r"([a-z_]+)(?::([A-Za-z0-9][A-Za-z0-9._-]*))?:([A-Z]{3})", re
 
 @dataclass(frozen=True)
 class Named:
-    """An account as people read it: what it is, whose it is (a pseudonym, an organisation, a code), its currency."""
+    """An account as people read it: what it is, whose (a pseudonym, an organisation, a batch, a code), its currency."""
 
     code: str
     name: str
@@ -281,6 +282,7 @@ def names(session: Session, codes: list[str]) -> dict[str, Named]:
     people = {
         one.id: one for one in session.scalars(select(Person).where(Person.id.in_(set(owners.values()))))
     }
+    titles = batch_titles(session, set(owners.values()) - people.keys())
     made = {}
     for code, match in parts.items():
         if match is None:
@@ -288,7 +290,10 @@ def names(session: Session, codes: list[str]) -> dict[str, Named]:
             continue
         owner = match[2] or ""
         person = people.get(owners[owner]) if owner in owners else None
-        made[code] = Named(code, match[1], public_name(person) if person else owner, match[3])
+        said = (
+            public_name(person) if person else titles.get(owners[owner], owner) if owner in owners else owner
+        )
+        made[code] = Named(code, match[1], said, match[3])
     return made
 
 

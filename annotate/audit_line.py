@@ -7,7 +7,6 @@ is compared with the one that was booked; a line whose facts no longer fit says 
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +28,7 @@ from payments.paid_time import Gap, Share
 from payments.payroll import drafts_for
 from payments.periods import PayPeriod, get_period
 from payments.rules import PayRule
-from payments.terms import PayTerms, find_terms
+from payments.terms import PayTerms, find_terms, plain
 from payments.transparency import JOURNAL
 from tasks.errors import FairlabelError
 from tasks.people import Person, get_person
@@ -102,13 +101,13 @@ class LinePages(Controller):
             "audit/line.html",
             view=made,
             line=line,
+            plain=plain,
             intervals=[spelled(one) for one in made.evidence.shares[:INTERVALS_SHOWN]],
             gaps=[
                 (moment_of(one.start), moment_of(one.end), one)
                 for one in made.evidence.gaps[:INTERVALS_SHOWN]
             ],
             more=max(0, len(made.evidence.shares) - INTERVALS_SHOWN),
-            exact_required=Fraction(line.seconds, 3600) * line.hourly_floor,
         )
 
 
@@ -227,7 +226,7 @@ def rate_json(rate: FxRate) -> dict[str, str]:
         "id": str(rate.id),
         "base": rate.base,
         "quote": rate.quote,
-        "rate": f"{rate.rate:f}",
+        "rate": plain(rate.rate),
         "provider": rate.provider,
         "as_of": rate.as_of.isoformat(),
     }

@@ -4,6 +4,7 @@ Texts are English in the code and translated in `locale/`. Money arrives as inte
 leaves as text; nothing is computed here.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,11 +15,12 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_time
+from babel.dates import format_date, format_datetime, format_interval, format_time
 from babel.numbers import format_currency, format_decimal, format_percent
 
 from payments.money import exponent
 
+LETTERS_AND_FIGURE = re.compile(r"(?<=[A-Z]{3})(?=\d)")
 LANGUAGES = {"en": "English", "fr": "Français"}
 
 
@@ -55,7 +57,16 @@ class Formats:
         """Write an amount of minor units, as '€ 12.30'; a rate is cut, not rounded up, to its minor unit."""
         places = exponent(currency)
         amount = Decimal(int(minor)).scaleb(-places)
-        return str(format_currency(amount, currency, locale=self.locale))
+        return _spaced(format_currency(amount, currency, locale=self.locale))
+
+    def coins(self, minor: int | Fraction, currency: str) -> str:
+        """Write an amount as `money` does, without decimals where there are none: the marks of an axis."""
+        scale = 10 ** exponent(currency)
+        if minor % scale:
+            return self.money(minor, currency)
+        pattern = self.locale.currency_formats["standard"].pattern.replace("0.00", "0")
+        whole = Decimal(int(minor) // scale)
+        return _spaced(format_currency(whole, currency, pattern, locale=self.locale, currency_digits=False))
 
     def rate(self, minor: int | Fraction, currency: str) -> str:
         """Write an amount per hour."""
@@ -109,7 +120,7 @@ class Formats:
     def span(self, start: datetime, end: datetime) -> str:
         """Write a span of days; `end` is the first moment after it."""
         last = end - timedelta(seconds=1)
-        return f"{self.day(start)} – {self.day(last)}"
+        return str(format_interval(start.date(), last.date(), "yMMMd", locale=self.locale))
 
     def place(self, code: str) -> str:
         """Write a place's name: a country, or a part of one."""
@@ -120,3 +131,8 @@ class Formats:
     def listing(self, words: Sequence[str]) -> str:
         """Write a short list."""
         return ", ".join(words)
+
+
+def _spaced(written: str) -> str:
+    """Keep a currency that is written in letters apart from its figure, on one line."""
+    return LETTERS_AND_FIGURE.sub("\u00a0", written)

@@ -5,7 +5,7 @@ and field, and a file in which no row can be trusted stops the audit, because a 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import PurePath
@@ -55,12 +55,15 @@ class Audited:
     unusable: int
 
 
-async def provide_files(request: Request[Any, Any, Any]) -> list[UploadFile]:
+async def provide_files(
+    request: Request[Any, Any, Any],
+    form: NamedDependency[Mapping[str, Any]],  # noqa: ARG001  read before, never beside: one body has one reader
+) -> list[UploadFile]:
     """Give all files that were sent under `files`."""
     if request.content_type[0] != "multipart/form-data":
         return []
-    form = await request.form()
-    return [one for one in form.getall("files", []) if isinstance(one, UploadFile) and one.filename]
+    sent = await request.form()
+    return [one for one in sent.getall("files", []) if isinstance(one, UploadFile) and one.filename]
 
 
 class TurkPages(Controller):

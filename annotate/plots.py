@@ -84,13 +84,14 @@ def histogram(
     say: Callable[[int | Fraction], str],
     least: int | Fraction | None = None,
     floor_label: str = "",
+    mark: Callable[[int | Fraction], str] | None = None,
     width: int = 660,
     height: int = 232,
 ) -> Plot:
     """Count values in bins of `step`, anchored at the floor `least` when there is one.
 
-    `say` writes a value as people read it. A value equal to the floor is not below it. Far outliers are gathered
-    in the first and the last bin, whose labels then say so.
+    `say` writes a value as people read it, `mark` the round values on the axis. A value equal to the floor is not
+    below it. Far outliers are gathered in the first and the last bin, whose labels then say so.
     """
     anchor = Fraction(least if least is not None else 0)
     counts = _binned(values, anchor, step)
@@ -135,7 +136,7 @@ def histogram(
         width,
         height,
         tuple(bars),
-        tuple(Tick(x_of(value), say(value)) for value in x_ticks),
+        tuple(Tick(x_of(value), (mark or say)(value)) for value in x_ticks),
         _y_ticks(top, y_step, tall, height),
         Tick(x_of(anchor), floor_label) if least is not None else None,
     )

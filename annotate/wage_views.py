@@ -175,8 +175,12 @@ def draw_money(
     def say(value: int | Fraction) -> str:
         return formats.money(value, currency)
 
+    def mark(value: int | Fraction) -> str:
+        return formats.coins(value, currency)
+
     step = bar_step(values, floor)
-    wide, slim = both(values, step=step, say=say, least=floor, floor_label=f"{floor_word} {say(floor)}")
+    label = f"{floor_word} {say(floor)}"
+    wide, slim = both(values, step=step, say=say, mark=mark, least=floor, floor_label=label)
     return Drawing(wide, slim, say(step), in_percent=False)
 
 
