@@ -5,7 +5,7 @@ what is, and never stands in the way: where the books cannot say, the answer is 
 """
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from annotate.offers import midnight
 from annotate.visit import Visit
 from payments import earnings, quotes
 from payments.dues import hourly_equivalent
-from payments.earnings import OpenPay
+from payments.earnings import DraftLine
 from payments.terms import find_terms
 from payments.worktime import GRACE_WITHOUT_TERMS
 from tasks.batches import Batch
@@ -52,8 +52,10 @@ def day_start(person: Person, now: datetime) -> datetime:
 
 
 def _shown(visit: Visit, person: Person, batch: Batch) -> dict[str, Any]:
-    today = earnings.pay_so_far(visit.session, person, day_start(person, visit.now), visit.now)
-    here = [line for line in today.lines if line.batch_id == batch.id]
+    # A submission of this very moment counts already.
+    until = visit.now + timedelta(seconds=1)
+    today = earnings.lines_for(visit.session, person, day_start(person, visit.now), until, visit.now)
+    here = [line for line in today if line.batch_id == batch.id]
     if here:
         # Where a rule changed today, the floor in force now is the last line's; the money is that of its currency.
         currency, floor = here[-1].currency, here[-1].rate
@@ -82,7 +84,7 @@ def _shown(visit: Visit, person: Person, batch: Batch) -> dict[str, Any]:
 
 def _lines(
     visit: Visit,
-    today: OpenPay,
+    today: list[DraftLine],
     seconds: int,
     agreed: int,
     due: int,
@@ -111,8 +113,10 @@ def _lines(
     ]
     made: list[dict[str, Any]] = [*lines]
     made.append({"label": visit.gettext("Here today"), "value": f.money(due, currency), "strong": True})
-    if today.due != due or today.seconds != seconds:
-        value = f"{f.money(today.due, today.currency)} · {f.duration(today.seconds)}"
+    own = [line for line in today if line.currency == currency]
+    if sum(line.seconds for line in own) != seconds:
+        whole = sum(line.due.due for line in own), sum(line.seconds for line in own)
+        value = f"{f.money(whole[0], currency)} · {f.duration(whole[1])}"
         made.append({"label": visit.gettext("All work today"), "value": value, "strong": False})
     return made
 

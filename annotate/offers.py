@@ -35,6 +35,7 @@ from tasks.projects import Definition, Project
 SENSITIVE_DAY: Final = 4 * 3600
 """Credited seconds of sensitive content in a day after which no more of it is offered."""
 DAY: Final = timedelta(days=1)
+NOTHING_LEFT: Final = frozenset({"answered_all", "all_taken", "none_funded", "busy"})
 LIMITS: Final = frozenset({"day", "day_hard", "week", "week_hard"})
 
 
@@ -78,7 +79,7 @@ def barred(visit: Visit, person: Person, batch: Batch) -> str | None:
     """Say why a batch is not offered to a worker, as a code for `sentence`; None where it is."""
     return (
         _unfit(person, batch)
-        or pay_of(visit, person, batch)[1]
+        or _offer(visit, person, batch, None, None)[1]
         or limit(visit, person)
         or _exposed(visit, person, batch)
     )
@@ -90,12 +91,7 @@ def pay_of(
     """Give what a batch pays a worker, or the code that says why that is not known."""
     found = wages.batch_hourly(visit.session, batch.id)
     past = found and PastPay(found.currency, found.workers, found.low, found.median, found.high)
-    try:
-        return quotes.worker_offer(visit.session, batch, person, visit.now, past or None, floors), None
-    except (NoRule, NoExchangeRate):
-        return None, "no_floor"
-    except NoTerms:
-        return None, "no_terms"
+    return _offer(visit, person, batch, past or None, floors)
 
 
 def limit(visit: Visit, person: Person) -> str | None:
@@ -228,6 +224,17 @@ def remedy(visit: Visit, code: str, batch: Batch) -> tuple[str, str]:
         "day": ("/work/settings#consents", visit.gettext("Agree to more hours")),
         "week": ("/work/settings#consents", visit.gettext("Agree to more hours")),
     }.get(code, ("", ""))
+
+
+def _offer(
+    visit: Visit, person: Person, batch: Batch, past: PastPay | None, floors: Floors | None
+) -> tuple[Offer | None, str | None]:
+    try:
+        return quotes.worker_offer(visit.session, batch, person, visit.now, past, floors), None
+    except (NoRule, NoExchangeRate):
+        return None, "no_floor"
+    except NoTerms:
+        return None, "no_terms"
 
 
 def _unfit(person: Person, batch: Batch) -> str | None:

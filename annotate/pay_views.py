@@ -20,7 +20,7 @@ from payments.due_lines import DueLine
 from payments.dues import hourly_equivalent
 from payments.earnings import DraftLine, lines_for
 from payments.payouts import Payout, PayoutRun, PayoutState
-from payments.payslips import Payslip
+from payments.payslips import Payslip, hours_text
 from payments.periods import WEEK, PayPeriod, PeriodState, code_of, start_of
 from tasks.batches import Batch
 from tasks.people import Person
@@ -145,7 +145,7 @@ def sums(visit: Visit, lines: list[PayLine]) -> dict[str, str]:
         "due": f.money(due, currency),
         "agreed": f.money(sum(line.agreed for line in lines), currency),
         "required": f.money(sum(line.required for line in lines), currency),
-        "topup": f.money(sum(line.topup for line in lines), currency),
+        "topup": f.money(sum(line.topup for line in lines if line.agreed), currency),
         "hours": f.hours(seconds),
         "hourly": "–" if hourly is None else f.rate(hourly, currency),
     }
@@ -161,7 +161,8 @@ def line_words(visit: Visit, line: PayLine, names: dict[UUID, Named]) -> dict[st
         "hours": f.hours(line.seconds),
         "agreed": f.money(line.agreed, line.currency),
         "required": f.money(line.required, line.currency),
-        "topup": f.money(line.topup, line.currency) if line.topup else "",
+        # Where time alone is paid there is nothing to be topped up.
+        "topup": f.money(line.topup, line.currency) if line.topup and line.agreed else "",
         "due": f.money(line.due, line.currency),
         "hourly": "–" if line.hourly is None else f.rate(line.hourly, line.currency),
         "floor": f.rate(line.rate, line.currency),
@@ -175,7 +176,7 @@ def how(visit: Visit, line: PayLine) -> str:
     """Say in a sentence why a line is as high as it is."""
     f = visit.formats
     said = {
-        "hours": f.hours(line.seconds),
+        "hours": hours_text(line.seconds),
         "rate": f.money(line.rate, line.currency),
         "required": f.money(line.required, line.currency),
         "agreed": f.money(line.agreed, line.currency),

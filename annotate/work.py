@@ -47,6 +47,8 @@ class Work(Controller):
         everything = offers.listed(visit, person)
         offered = [one for one in everything if one.barred is None]
         shown = [one for one in offered if work_views.fits(one, show)]
+        held = offers.in_hand(visit, person)
+        no_more = {one.id for one, _, _ in held}
         reached = next((one.barred for one in everything if one.barred in offers.LIMITS), None)
         return visit.page(
             "work/find.html",
@@ -56,11 +58,12 @@ class Work(Controller):
                 work_views.not_offered(visit, one)
                 for one in everything
                 if one.barred not in {None, "finished"}
+                and not (one.batch.id in no_more and one.barred in offers.NOTHING_LEFT)
             ],
             hidden=len(offered) - len(shown),
             reached=offers.sentence(visit, reached) if reached else "",
             floor=_floor_words(visit, offered),
-            in_hand=offers.in_hand(visit, person),
+            in_hand=held,
         )
 
     @get("/{batch_id:uuid}/about", sync_to_thread=True)
@@ -177,8 +180,8 @@ def _settings_page(
     visit: Visit, person: Person, given: Any, errors: list[dict[str, str]], status: int = 200
 ) -> Response[Any]:
     spoken = {code for batch in open_batches(visit.session) for code in batch.languages}
-    codes = sorted({*COMMON_LANGUAGES, *i18n.LANGUAGES, *person.languages, *spoken})
-    names = work_views.language_names(visit, codes)
+    codes = list({*COMMON_LANGUAGES, *i18n.LANGUAGES, *person.languages, *spoken})
+    languages = sorted(zip(work_views.language_names(visit, codes), codes, strict=True))
     areas = {
         (rule["jurisdiction"], rule["area"])
         for rule in rules.in_force(visit.session, visit.now)
@@ -195,6 +198,6 @@ def _settings_page(
         errors=errors,
         places=[{"value": code, "label": visit.formats.place(code)} for code in places],
         areas=[{"value": area, "label": f"{visit.formats.place(at)}: {area}"} for at, area in sorted(areas)],
-        languages_of_work=[{"value": c, "label": n} for c, n in zip(codes, names, strict=True)],
+        languages_of_work=[{"value": code, "label": name} for name, code in languages],
         consents=work_views.consents(visit, person),
     )

@@ -253,4 +253,4 @@ def test_the_meter_needs_few_statements(site: Any, amina: Person, batch_id: str)
                 assert sent(client, one).json()["stored"]
             seen.append(len(asked))
     assert seen[0] == seen[1] == seen[2]
-    assert seen[0] <= 45, seen
+    assert seen[0] <= 32, seen
