@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from litestar import Litestar, Response, get
+from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
@@ -46,6 +47,8 @@ from tasks.errors import FairlabelError
 from tasks.settings import TaskSettings
 
 BODY_BYTES_MAX = 2 << 20
+PACKED_ALREADY = ("/audit/bundles/", "/health")
+"""Paths whose answers gain nothing from being compressed again."""
 STATIC = Path(__file__).parent / "static"
 
 
@@ -76,6 +79,9 @@ def create_app(tasks: TaskSettings | None = None, web: WebSettings | None = None
         },
         before_send=[SecurityHeaders(web)],
         state=State({"tasks": tasks, "web": web}),
+        compression_config=CompressionConfig(
+            backend="gzip", gzip_compress_level=6, minimum_size=600, exclude=list(PACKED_ALREADY)
+        ),
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=OpenAPIConfig(
             title="Fairlabel",
