@@ -180,9 +180,9 @@ function show(item: Item | null): void {
   opened(item);
 }
 
-/** The server starts an item's clock now, not when it was fetched ahead. */
+/** The server starts an item's clock now, not when it was fetched ahead; an item that came back counts as well. */
 function opened(item: Item): void {
-  if (item.version === 1) void server.send("POST", `${boot.assignments}/${item.id}/open`, undefined, true);
+  void server.send("POST", `${boot.assignments}/${item.id}/open`, undefined, true);
 }
 
 async function more(): Promise<void> {
