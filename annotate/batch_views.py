@@ -17,6 +17,7 @@ from tasks.intake import Upload, UploadState
 from tasks.projects import Definition, Project
 
 PROBLEMS_SHOWN = 100
+NOT_MEASURED = "Agreement on marks is not measured yet; the export holds every mark."
 METRICS: dict[str, agreement.Metric] = {"ordinal": "ordinal", "interval": "interval"}
 """The measures of distance that alpha knows besides equality."""
 
@@ -182,6 +183,9 @@ def _agreement(visit: Visit, batch: Batch, field: Field) -> dict[str, Any]:
         "percent": agreement.percent_agreement(answers),
         "ac1": agreement.gwet_ac1(answers),
     }
+    if field.kind in consensus.COMBINED:
+        # Marks agree in part; counting them as equal or not would say that nobody ever agrees.
+        measures = dict.fromkeys(measures, agreement.Measure(None, NOT_MEASURED))
     return {
         "field": field.name,
         "label": field.label,
