@@ -49,6 +49,9 @@ def run(*, concurrency: int, queues: str, state: Path, beat: bool, ready_file: P
         name: {"task": name, "schedule": seconds, "options": {"expires": seconds}}
         for name, seconds in SCHEDULE.items()
     }
+    from annotate.jobs import beat as say_alive
+
+    when_ready(say_alive)
     if ready_file is not None:
         when_ready(lambda: _tell(ready_file))
     arguments = [
