@@ -36,10 +36,10 @@ WORKPLACE = re.compile(
 )
 REGISTRIES = re.compile(
     r"\bpypi\."
-    + r"org|pythonhosted\."
-    + r"org|registry\."
-    + r"npmjs|artifactory|/simple"
-    + r"/|devpi|nexus\.",
+    r"org|pythonhosted\."
+    r"org|registry\."
+    r"npmjs|artifactory|/simple"
+    r"/|devpi|nexus\.",
     re.IGNORECASE,
 )
 
