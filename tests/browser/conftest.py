@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from browser_finder import REMEDY, find_chromium
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from running import Running, build_front_end, launch, running
+from running import Running, launch, running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,7 +32,6 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def stack(server_url: str, browser: Browser) -> Iterator[Running]:
     """The running instance."""
-    build_front_end()
     with running(server_url, f"fairlabel_browser_{os.getpid()}") as made:
         yield made
 

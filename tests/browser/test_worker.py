@@ -181,7 +181,9 @@ def test_marks_and_boxes_start(stack: Running, browser: Browser, opened: Open, c
     expect(page.locator("mark")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page.locator("#count")).to_contain_text("1 of")
-    page = visit(stack, context, "street", "touch")
+    page.goto(f"{stack.url}/work/{stack.batches['street'].id}")
+    visits.settle(page)
+    page.locator("label-boxes svg").wait_for()
     picture = page.locator(".stage img").bounding_box()
     assert picture is not None
     page.keyboard.press("2")
