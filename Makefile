@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test check bench lint shots clean lock notices setup-run setup-dev front-end-checks
+.PHONY: help run test check bench lint shots clean lock messages notices setup-run setup-dev front-end-checks
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ lock: setup-dev ## Choose the newest allowed packages and write both lock files.
 	@$(BIN)/uv pip compile $(LOCK_OPTIONS) --extra dev pyproject.toml -o requirements-dev.lock
 LOCK_OPTIONS := --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
+
+messages: setup-dev ## Collect the texts to translate.
+	@$(BIN)/python deploy/catalogue.py
 
 notices: setup-dev ## Write the third-party notices of what runs.
 	@$(BIN)/python deploy/notices.py

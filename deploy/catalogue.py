@@ -1,9 +1,11 @@
 """Collects all that people read into the catalogues of annotate/locale; `make messages` runs it.
 
-Texts stand in templates, in Python as `gettext("…")`, and in the docstrings of errors, which are the sentences shown.
-Existing translations are kept; a text that is gone leaves the catalogue.
+Texts stand in templates, in Python as `gettext("…")`, in the docstrings of errors, which are the sentences shown, in
+the messages with which errors are raised, and in a few tables of names. Existing translations are kept; a text that is
+gone leaves the catalogue.
 """
 
+import ast
 import importlib
 import pkgutil
 import sys
@@ -31,23 +33,55 @@ def collected() -> Catalog:
             catalog.add(message, locations=[(name, 0 * line)], context=context)
     for sentence, place in sorted(error_sentences().items()):
         catalog.add(sentence, locations=[(place, 0)])
+    for sentence, place in sorted((raised_sentences() | tables()).items()):
+        catalog.add(sentence, locations=[(place, 0)])
     return catalog
 
 
 def error_sentences() -> dict[str, str]:
     """Give the sentences of all errors, with the module of each."""
+    return {(kind.__doc__ or "").strip(): kind.__module__ for kind in errors()}
+
+
+def errors() -> list[type[Exception]]:
+    """Give all kinds of errors that people may read."""
     for package in PACKAGES:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             if ".migrations" not in module.name and ".verifier" not in module.name:
                 importlib.import_module(module.name)
     from tasks.errors import FairlabelError
 
-    waiting, sentences = [FairlabelError], {}
-    while waiting:
-        kind = waiting.pop()
-        waiting += kind.__subclasses__()
-        sentences[(kind.__doc__ or "").strip()] = kind.__module__
-    return sentences
+    found: list[type[Exception]] = [FairlabelError]
+    for kind in found:
+        found += kind.__subclasses__()
+    return found
+
+
+def raised_sentences() -> dict[str, str]:
+    """Give the messages with which errors are raised, as far as they hold no value, with the file of each."""
+    names, found = {kind.__name__ for kind in errors()}, {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if "node_modules" in path.parts:
+                continue
+            for node in ast.walk(ast.parse(path.read_text())):
+                match node:
+                    case ast.Raise(
+                        exc=ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(message)), *_])
+                    ) if name in names:
+                        found[message] = str(path.relative_to(ROOT))
+    return found
+
+
+def tables() -> dict[str, str]:
+    """Give the names that pages look up: navigation, roles, and why agreement has no value."""
+    from annotate.rendering import NAVIGATION
+    from tasks import agreement
+    from tasks.people import Role
+
+    found = {label: "annotate/rendering.py" for links in NAVIGATION.values() for label, _, _ in links}
+    found |= {str(role): "tasks/people.py" for role in Role}
+    return found | dict.fromkeys((agreement.NO_PAIRS, agreement.ONE_LABEL), "tasks/agreement.py")
 
 
 def update(lang: str) -> Catalog:
@@ -55,7 +89,19 @@ def update(lang: str) -> Catalog:
     path = LOCALE / lang / "LC_MESSAGES" / "messages.po"
     known = read_po(BytesIO(path.read_bytes()), locale=lang) if path.is_file() else Catalog(locale=lang)
     fresh = collected()
-    made = Catalog(locale=lang, project="Fairlabel", fuzzy=False)
+    made = Catalog(
+        locale=lang,
+        header_comment="# Written by deploy/catalogue.py; docs/glossary-fr.md chooses the words.",
+        project="Fairlabel",
+        version="1",
+        # A catalogue changes when a text does, and not with each run.
+        creation_date=known.creation_date,
+        revision_date=known.creation_date,
+        last_translator="Fairlabel",
+        language_team="Fairlabel",
+        msgid_bugs_address="-",
+        fuzzy=False,
+    )
     for message in fresh:
         if message.id:
             before = known.get(message.id, message.context)
@@ -71,7 +117,9 @@ def main() -> None:
     """Update the catalogues and say what is not translated."""
     for lang in ("fr",):
         made = update(lang)
-        missing = [message.id for message in made if message.id and not message.string]
+        missing = [
+            message.id for message in made if message.id and not (message.string and all(message.string))
+        ]
         sys.stdout.write(f"{lang}: {len(made)} texts, {len(missing)} without translation\n")
 
 
