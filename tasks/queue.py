@@ -68,7 +68,7 @@ def job(name: str, *, queue: str = "work") -> Callable[[Callable[..., None]], Ca
     """Register a function as a job; the function stays callable by itself."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        celery.task(name=name, queue=queue)(function)
+        celery.task(name=name)(function)
         celery.conf.task_routes = {**(celery.conf.task_routes or {}), name: {"queue": queue}}
         return function
 

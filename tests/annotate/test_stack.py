@@ -31,6 +31,7 @@ from annotate.stack.process import Process, Service, StackError, User, may_enter
 from annotate.stack.supervisor import Supervisor
 from annotate.stack.valkey import Valkey
 from annotate.worker import SCHEDULE, load_jobs
+from payments.settings import PaymentSettings
 from tasks.queue import celery
 from tasks.settings import Settings, TaskSettings
 
@@ -312,7 +313,7 @@ def test_every_sweep_of_the_schedule_is_a_job() -> None:
 
 
 def test_the_example_names_every_setting_and_no_other() -> None:
-    classes: list[type[Settings]] = [TaskSettings, WebSettings, StackSettings]
+    classes: list[type[Settings]] = [TaskSettings, PaymentSettings, WebSettings, StackSettings]
     wanted = {variable for settings in classes for variable in settings.variables().values()}
     lines = (ROOT / "deploy" / "env.example").read_text().splitlines()
     named = [
