@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -72,7 +72,7 @@ def driver_url(url: str) -> str:
     return url
 
 
-@lru_cache(maxsize=4)
+@cache
 def engine_for(url: str, pool: int = 8) -> Engine:
     """Give the process's engine for a URL; connects lazily."""
     return create_engine(

@@ -7,7 +7,7 @@ TEST_SERVER_URL names another server to use. No test reaches beyond this machine
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
@@ -96,10 +96,10 @@ def empty_database(server_url: str) -> str:
     )
 
 
-@pytest.fixture(scope="session")
-def engine(server_url: str) -> Iterator[Engine]:
-    """The test process's own database with all tables."""
-    name = f"fairlabel_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+@contextmanager
+def own_database(server_url: str, purpose: str) -> Iterator[Engine]:
+    """Give this test process a database with all tables, and take it away at the end."""
+    name = f"fairlabel_{purpose}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
     made = create_engine(driver_url(make_database(server_url, name)))
     Base.metadata.create_all(made)
     yield made
@@ -110,10 +110,24 @@ def engine(server_url: str) -> Iterator[Engine]:
     maintenance.dispose()
 
 
+@pytest.fixture(scope="session")
+def engine(server_url: str) -> Iterator[Engine]:
+    """A database for tests that commit; what they leave is seen by each other only."""
+    with own_database(server_url, "committed") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def rolled_back(server_url: str) -> Iterator[Engine]:
+    """A database in which nothing is ever committed."""
+    with own_database(server_url, "test") as made:
+        yield made
+
+
 @pytest.fixture
-def connection(engine: Engine) -> Iterator[Connection]:
+def connection(rolled_back: Engine) -> Iterator[Connection]:
     """A connection in a transaction that is rolled back after the test."""
-    with engine.connect() as made:
+    with rolled_back.connect() as made:
         outer = made.begin()
         yield made
         outer.rollback()

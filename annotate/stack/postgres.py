@@ -39,7 +39,7 @@ THROW_AWAY = (
     "synchronous_commit=off",
     "full_page_writes=off",
     "autovacuum=off",
-    "max_connections=60",
+    "max_connections=200",
 )
 
 
