@@ -107,7 +107,8 @@ class Formats:
 
     def weekday(self, day: date) -> str:
         """Write a day of a week that is named elsewhere, 'Mon 16'."""
-        return str(format_date(day, "EEE d", locale=self.locale))
+        # Some languages end the short name with a point; seven of them have to fit beside each other.
+        return str(format_date(day, "EEE d", locale=self.locale)).replace(".", "")
 
     def moment(self, moment: datetime) -> str:
         """Write a day and a time in the reader's zone."""

@@ -6,7 +6,7 @@ An unexpected error is logged with a reference that the answer shows; nothing of
 import logging
 import secrets
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from litestar import MediaType, Request, Response
@@ -19,6 +19,13 @@ from tasks.errors import FairlabelError
 log = logging.getLogger(__name__)
 
 Asked = Request[Any, Any, Any]
+
+OF_THE_FRAMEWORK: Final = {
+    404: "There is nothing at this address.",
+    405: "This address does not take this kind of request.",
+    413: "This is too large.",
+}
+UNEXPECTED: Final = "Something went wrong on our side; nothing was stored half."
 
 
 def known(request: Asked, error: FairlabelError) -> Response[Any]:
@@ -39,11 +46,7 @@ def http(request: Asked, error: HTTPException) -> Response[Any]:
             for one in error.extra
             if isinstance(one, dict)
         ]
-    sentence = {
-        404: "There is nothing at this address.",
-        405: "This address does not take this kind of request.",
-        413: "This is too large.",
-    }.get(error.status_code, error.detail)
+    sentence = OF_THE_FRAMEWORK.get(error.status_code, error.detail)
     return answer(
         request, error.status_code, HTTPStatus(error.status_code).phrase.replace(" ", ""), sentence, details
     )
@@ -53,8 +56,7 @@ def unexpected(request: Asked, error: Exception) -> Response[Any]:
     """Answer anything else: log it, show a reference."""
     reference = secrets.token_hex(3).upper()
     log.error("reference %s: %s %s", reference, request.method, request.url.path, exc_info=error)
-    sentence = f"Something went wrong on our side; nothing was stored half. Reference {reference}."
-    return answer(request, 500, "Unexpected", sentence, {"reference": reference})
+    return answer(request, 500, "Unexpected", UNEXPECTED, {"reference": reference})
 
 
 def answer(request: Asked, status: int, name: str, sentence: str, details: dict[str, Any]) -> Response[Any]:
@@ -78,6 +80,7 @@ def answer(request: Asked, status: int, name: str, sentence: str, details: dict[
         "status": status,
         "sentence": i18n.translations(lang).gettext(sentence),
         "problems": details.get("problems", []),
+        "reference": details.get("reference") if status == HTTPStatus.INTERNAL_SERVER_ERROR else None,
     }
     text = rendering.environment(lang).get_template("error.html").render(context)
     return Response(text, status_code=status, media_type=MediaType.HTML)

@@ -74,13 +74,15 @@ def raised_sentences() -> dict[str, str]:
 
 
 def tables() -> dict[str, str]:
-    """Give the names that pages look up: navigation, roles, and why agreement has no value."""
+    """Give what pages look up: navigation, roles, why agreement has no value, errors that are not ours."""
+    from annotate.problems import OF_THE_FRAMEWORK, UNEXPECTED
     from annotate.rendering import NAVIGATION
     from tasks import agreement
     from tasks.people import Role
 
     found = {label: "annotate/rendering.py" for links in NAVIGATION.values() for label, _, _ in links}
     found |= {str(role): "tasks/people.py" for role in Role}
+    found |= dict.fromkeys((*OF_THE_FRAMEWORK.values(), UNEXPECTED), "annotate/problems.py")
     return found | dict.fromkeys((agreement.NO_PAIRS, agreement.ONE_LABEL), "tasks/agreement.py")
 
 

@@ -13,6 +13,8 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from jinja2 import Environment
+from litestar import get
+from litestar.testing import TestClient
 from markupsafe import Markup
 
 from annotate import i18n, rendering
@@ -118,6 +120,25 @@ def test_a_browser_that_asks_for_french_reads_french(site: Any) -> None:
         )
         assert "L’adresse ou le mot de passe ne correspond pas." in unescape(wrong.text)
         assert "Password" in client.get("/sign-in", headers={"accept-language": "sw,en"}).text
+
+
+@pytest.mark.usefixtures("compiled")
+def test_errors_are_french_too(site: Any) -> None:
+    @get("/breaks", sync_to_thread=True)
+    def breaks() -> None:
+        raise ZeroDivisionError("the inside")
+
+    site.app.register(breaks)
+    with TestClient(site.app, raise_server_exceptions=False) as client:
+        client.headers["accept-language"] = "fr"
+        gone, broken = client.get("/nowhere"), client.get("/breaks")
+        reference = client.get("/breaks", headers={"accept": "application/json"}).json()["reference"]
+    assert (gone.status_code, broken.status_code) == (404, 500)
+    assert "Il n’y a rien à cette adresse." in unescape(gone.text)
+    assert "rien n’a été enregistré à moitié" in unescape(broken.text)
+    assert re.search(r"Erreur 500, référence [0-9A-F]{6}<", broken.text)
+    assert "the inside" not in broken.text
+    assert re.fullmatch(r"[0-9A-F]{6}", reference)
 
 
 @pytest.mark.parametrize(
