@@ -7,11 +7,11 @@ its hash), nothing from elsewhere.
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar, Response, get
+from litestar import Litestar, Request, Response, get
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
@@ -47,6 +47,7 @@ from tasks.errors import FairlabelError
 from tasks.settings import TaskSettings
 
 BODY_BYTES_MAX = 2 << 20
+NAME_CHARACTERS_MAX = 100
 PACKED_ALREADY = ("/audit/bundles/", "/health")
 """Paths whose answers gain nothing from being compressed again."""
 STATIC = Path(__file__).parent / "static"
@@ -96,7 +97,16 @@ def create_app(tasks: TaskSettings | None = None, web: WebSettings | None = None
 
 def static_files() -> Any:
     """Serve the built front end."""
-    return create_static_files_router(path="/static", directories=[STATIC], include_in_schema=False)
+    return create_static_files_router(
+        path="/static", directories=[STATIC], include_in_schema=False, before_request=refuse_no_file_name
+    )
+
+
+def refuse_no_file_name(request: Request[Any, Any, Any]) -> None:
+    """Refuse what no file system takes as a name."""
+    path = request.scope["path"]
+    if not path.isprintable() or max(map(len, path.split("/"))) > NAME_CHARACTERS_MAX:
+        raise NotFoundException
 
 
 def controllers() -> list[Any]:

@@ -359,7 +359,8 @@ def cell(value: object) -> object:
 
 
 def csv_file(content: bytes, name: str) -> Response[bytes]:
-    """Hand over a CSV file."""
+    """Hand over a CSV file; its name may hold what somebody asked for."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "", name)
     return Response(
         content,
         media_type="text/csv; charset=utf-8",

@@ -19,7 +19,7 @@ from litestar.response import Redirect
 from annotate import access, batch_views
 from annotate.batch_views import as_json, batch_page, quote_json, upload_json
 from annotate.i18n import LANGUAGES
-from annotate.visit import Visit
+from annotate.visit import FORM_TYPES, Visit
 from payments import funding, terms
 from schemas.uploads import FILE_BYTES_MAX
 from tasks import batches, intake, projects
@@ -60,8 +60,16 @@ class Pause(msgspec.Struct, forbid_unknown_fields=True):
     reason: str
 
 
-async def provide_body(request: Request[Any, Any, Any]) -> AsyncIterator[IO[bytes]]:
-    """Keep a raw body in a temporary file: the memory stays bounded, the limit is held while it comes in."""
+async def provide_body(
+    request: Request[Any, Any, Any], visit: NamedDependency[Visit]
+) -> AsyncIterator[IO[bytes]]:
+    """Keep a raw body in a temporary file: the memory stays bounded, the limit is held while it comes in.
+
+    Nothing is read for somebody who may not send it.
+    """
+    visit.requester()
+    if request.content_type[0] in FORM_TYPES:
+        raise Invalid("Send the file itself as the body, not in a form.")
     size = 0
     with tempfile.TemporaryFile() as kept:
         async for piece in request.stream():

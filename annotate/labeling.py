@@ -90,9 +90,9 @@ class Labeling(Controller):
     @post("/skips", sync_to_thread=True)
     def skip(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> Response[Any]:
         """Skip from the plain form and go on."""
-        skip_assignment(
-            visit, visit.worker(), as_uuid(visit.text("assignment_id", 40)), visit.text("reason", 40)
-        )
+        viewer = visit.worker()
+        access.work_for(visit.session, viewer, batch_id)
+        skip_assignment(visit, viewer, as_uuid(visit.text("assignment_id", 40)), visit.text("reason", 40))
         return Redirect(f"/work/{batch_id}")
 
 

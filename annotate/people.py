@@ -119,6 +119,8 @@ class PeopleApi(Controller):
     def turn_clock(self, visit: NamedDependency[Visit], data: JSONBody[Time]) -> dict[str, Any]:
         """Set the time of a simulated instance."""
         visit.operator()
+        if data.at is not None and data.at.tzinfo is None:
+            raise Invalid("A time needs its zone, as 2026-11-16T09:00:00+03:00.", field="at")
         clock.turn(visit.session, data.at, simulated=visit.tasks.simulated)
         return {"at": data.at}
 

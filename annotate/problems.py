@@ -11,10 +11,11 @@ from typing import Any, Final
 import msgspec
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
+from sqlalchemy.exc import DataError
 
 from annotate import i18n, rendering
 from annotate.visit import LANGUAGE_COOKIE, THEME_COOKIE
-from tasks.errors import FairlabelError
+from tasks.errors import FairlabelError, Invalid
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,14 @@ OF_THE_FRAMEWORK: Final = {
     413: "This is too large.",
 }
 UNEXPECTED: Final = "Something went wrong on our side; nothing was stored half."
+
+
+class NotStorable(Invalid):
+    """What was sent holds a character or a number that cannot be stored."""
+
+
+class NestedTooDeep(Invalid):
+    """What was sent is nested too deeply to be read."""
 
 
 def known(request: Asked, error: FairlabelError) -> Response[Any]:
@@ -53,7 +62,11 @@ def http(request: Asked, error: HTTPException) -> Response[Any]:
 
 
 def unexpected(request: Asked, error: Exception) -> Response[Any]:
-    """Answer anything else: log it, show a reference."""
+    """Answer anything else: log it, show a reference. What only the sender can mend is not our fault."""
+    if isinstance(error, DataError):
+        return known(request, NotStorable())
+    if isinstance(error, RecursionError) and "deserializing" in str(error):
+        return known(request, NestedTooDeep())
     reference = secrets.token_hex(3).upper()
     log.error("reference %s: %s %s", reference, request.method, request.url.path, exc_info=error)
     return answer(request, 500, "Unexpected", UNEXPECTED, {"reference": reference})

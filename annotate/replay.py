@@ -247,7 +247,9 @@ def _answer(stage: Stage, api: Api, begins: datetime, step: Step, *, stored: boo
     api.at = begins
     found = api.get(f"/api/v1/work/{stage.batch_id}/next", key=step.task, html="false", brief="true")["items"]
     if not found:
-        raise NoSlotFound(f"Worker {step.worker} found no open slot for task {step.task}. {NoSlotFound.__doc__}")
+        raise NoSlotFound(
+            f"Worker {step.worker} found no open slot for task {step.task}. {NoSlotFound.__doc__}"
+        )
     assignment = found[0]["assignment_id"]
     if not stored:
         api.post(f"/api/v1/assignments/{assignment}/open")

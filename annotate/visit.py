@@ -29,6 +29,9 @@ LANGUAGE_COOKIE = "fairlabel_lang"
 THEME_COOKIE = "fairlabel_theme"
 CLOCK_HEADER = "fairlabel-clock"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
+FILE_FIELDS = {"file", "files"}
+"""Where a form may hold a file; one that stands elsewhere is passed over."""
 
 log = logging.getLogger(__name__)
 
@@ -114,13 +117,15 @@ async def provide_form(request: Request[Any, Any, Any]) -> Mapping[str, Any]:
     """Read a sent form's fields; JSON bodies and raw uploads are left to their handlers."""
     if request.method in SAFE_METHODS:
         return {}
-    if request.content_type[0] not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+    if request.content_type[0] not in FORM_TYPES:
         return {}
     form = await request.form()
     fields: dict[str, Any] = {}
     for name in form:
-        values = form.getall(name)
-        fields[name] = values[0] if len(values) == 1 or isinstance(values[0], UploadFile) else list(values)
+        files = name in FILE_FIELDS
+        values = [one for one in form.getall(name) if isinstance(one, UploadFile) == files]
+        if values:
+            fields[name] = values[0] if files or len(values) == 1 else values
     return fields
 
 

@@ -10,11 +10,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from tasks.db import Base
-from tasks.errors import NotAllowed
+from tasks.errors import Invalid, NotAllowed
 
 
 class ClockNotSimulated(NotAllowed):
     """This instance runs on the system's clock; times are not taken from outside."""
+
+
+class UnlikelyTime(Invalid):
+    """A time that is said lies in the years from 2000 to 2099."""
 
 
 class Clock(Base):
@@ -27,21 +31,30 @@ class Clock(Base):
 
 
 def now(session: Session, *, simulated: bool, said: datetime | None = None) -> datetime:
-    """Give the moment for one request or job. Raises ClockNotSimulated if a time is said on a real clock."""
+    """Give the moment for one request or job. Raises ClockNotSimulated for a time said on a real clock, UnlikelyTime."""
     if not simulated:
         if said is not None:
             raise ClockNotSimulated
         return datetime.now(UTC)
     if said is not None:
+        _check(said)
         return said.astimezone(UTC)
     row = session.get(Clock, 1)
     return row.at if row is not None and row.at is not None else datetime.now(UTC)
 
 
 def turn(session: Session, at: datetime | None, *, simulated: bool) -> None:
-    """Set a simulated instance's time, or give it back to the system with None."""
+    """Set a simulated instance's time, or give it back to the system with None. Raises UnlikelyTime."""
     if not simulated:
         raise ClockNotSimulated
+    if at is not None:
+        _check(at)
     session.execute(
         insert(Clock).values(id=1, at=at).on_conflict_do_update(index_elements=["id"], set_={"at": at})
     )
+
+
+def _check(said: datetime) -> None:
+    """Keep calendars and time zones within what every computation can hold."""
+    if not 2000 <= said.year < 2100:
+        raise UnlikelyTime
