@@ -31,7 +31,7 @@ class Clock(Base):
 
 
 def now(session: Session, *, simulated: bool, said: datetime | None = None) -> datetime:
-    """Give the moment for one request or job. Raises ClockNotSimulated for a time said on a real clock, UnlikelyTime."""
+    """Give the moment for one request or job; only a simulated one is said. Raises ClockNotSimulated, UnlikelyTime."""
     if not simulated:
         if said is not None:
             raise ClockNotSimulated

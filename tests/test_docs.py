@@ -27,8 +27,6 @@ NOT_OURS_TO_SAY = {"annotate.verify"}  # a program, not a module
 GLOSSARY = ROOT / "docs" / "glossary.md"
 ERRORS_HEAD = "| error | status | sentence |\n| --- | --- | --- |\n"
 LOCKS = {"requirements.lock", "requirements-dev.lock", "annotate/frontend/package-lock.json"}
-PICTURES = {"docs/images/workspace.png"}
-"""Made by `make shots`."""
 
 # Written in pieces, so that this file does not hold what it looks for.
 WORKPLACE = re.compile(
@@ -166,8 +164,7 @@ def test_links_and_files_exist(document: Path) -> None:
             continue
         path, _, heading = target.partition("#")
         where = (document.parent / path).resolve() if path else document
-        if str(where.relative_to(ROOT)) not in PICTURES:
-            assert where.exists(), target
+        assert where.exists(), target
         if heading:
             assert heading in _headings(where.read_text(encoding="utf-8")), target
     named = r"`((?:schemas|tasks|payments|annotate|tests|deploy|docs)/[\w./-]+)`"
