@@ -21,6 +21,7 @@ from tasks.items import Item
 
 _markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
 
+
 @lru_cache(maxsize=256)
 def markdown(text: str) -> Markup:
     """Render a requester's Markdown, without any HTML of theirs and without images."""
