@@ -220,6 +220,7 @@ class AccountApi(Controller):
             area=data.area,
             time_zone=data.time_zone,
             languages=data.languages,
+            now=visit.now,
         )
         return me_of(person)
 

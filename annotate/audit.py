@@ -340,6 +340,8 @@ def line_summary(line: DueLine) -> dict[str, Any]:
         "rate": line.rate,
         "rule": line.rule,
         "journal": line.journal_id,
+        "week": line.week,
+        "corrects": str(line.corrects) if line.corrects else None,
     }
 
 

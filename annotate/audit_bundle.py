@@ -1,7 +1,8 @@
 """The audit bundle: all facts from which the wages of closed periods follow, in one signed zip, without a name in it.
 
 What stands in it is said in `schemas/audit-bundle.schema.json`; `annotate/verifier` recomputes all of it offline. The
-ledger and the log are whole, the facts of people those of the chosen periods. It is read from one snapshot of the
+ledger and the log are whole, the facts of people those of the chosen periods, and of the earlier weeks that these
+correct, for the workers to whom they are corrected. It is read from one snapshot of the
 database, so that nothing posted meanwhile can make it differ.
 """
 
@@ -10,51 +11,39 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
-from itertools import islice
 from typing import Any, BinaryIO, Final, TypeVar
 from uuid import UUID
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import ColumnElement, Engine, Select, and_, or_, select, union
+from sqlalchemy import Engine, Select, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from annotate import audit_rows
+from annotate.audit_rows import Row
+from annotate.audit_scope import Scope, parts
 from payments import payroll, transparency
 from payments.accounts import Account
 from payments.canonical import canonical
-from payments.due_lines import DueLine
-from payments.earnings import Earning
 from payments.fx import FxRate
-from payments.paid_time import OPENING
 from payments.payouts import Payout, PayoutRun
-from payments.payslips import Payslip
 from payments.periods import PayPeriod, PeriodState
-from payments.proofs import MARGIN, Proof
 from payments.rules import PayRule
 from payments.settings import PaymentSettings
 from payments.signed_note import Head, sign, verifier_key
 from payments.statements import documents
-from payments.terms import PayTerms
 from payments.transparency import JOURNAL, LogEntry
-from payments.worktime import Declaration
-from tasks.assignments import Assignment
-from tasks.batches import Batch
 from tasks.db import transaction
 from tasks.errors import Conflict
-from tasks.people import Person
-from tasks.projects import Project
 
 FORMAT: Final = "fairlabel-audit-bundle"
 VERSION: Final = 1
 BUNDLE_SUFFIX: Final = "/audit-bundle"
 """Keeps a bundle's signature from ever passing for a head of the log."""
-WORKERS_AT_ONCE: Final = 50
 ROWS_AT_ONCE: Final = 1000
 TRIES: Final = 5
 
-Row = dict[str, Any]
 Say = Callable[[str, int], None]
 T = TypeVar("T")
 
@@ -140,9 +129,9 @@ def _write(
     out: BinaryIO,
     report: Say | None,
 ) -> None:
-    scope = _Scope(session, wanted)
+    scope = Scope(session, wanted)
     files = {
-        "periods": map(audit_rows.period, wanted),
+        "periods": map(audit_rows.period, scope.named),
         "rules": _all(session, audit_rows.rule, select(PayRule).order_by(PayRule.rule_id, PayRule.version)),
         "fx": _all(session, audit_rows.fx, select(FxRate).order_by(FxRate.as_of, FxRate.id)),
         "batches": scope.batches(),
@@ -211,145 +200,6 @@ def _all(session: Session, shape: Callable[[Any], Row], query: Select[Any]) -> I
     yield from map(shape, session.scalars(query))
 
 
-class _Scope:
-    """The facts of people in the chosen periods, always in the order of workers."""
-
-    def __init__(self, session: Session, periods: Sequence[PayPeriod]) -> None:
-        self.session = session
-        self.periods = periods
-        self.codes = {one.id: one.code for one in periods}
-        self._totals: dict[str, dict[str, int]] = {}
-        found = {who for one in periods for who in payroll.workers_to_close(session, one)}
-        found |= set(session.scalars(select(DueLine.worker_id).where(DueLine.period_id.in_(self.codes))))
-        ended = self._during(Assignment.ended_at)
-        found |= set(session.scalars(select(Assignment.worker_id).where(ended)))
-        self.ids = sorted(found)
-
-    def workers(self) -> Iterator[Row]:
-        """Give each worker's place of each period, as the lines used it."""
-        for part in _parts(self.ids, WORKERS_AT_ONCE):
-            used = {
-                (row.worker_id, row.period_id): (row.place, row.area)
-                for row in self.session.execute(
-                    select(DueLine.worker_id, DueLine.period_id, DueLine.place, DueLine.area)
-                    .where(DueLine.worker_id.in_(part), DueLine.period_id.in_(self.codes))
-                    .distinct()
-                )
-            }
-            for one in self.session.scalars(select(Person).where(Person.id.in_(part)).order_by(Person.id)):
-                told = {
-                    self.codes[period.id]: used.get((one.id, period.id), (one.place, one.area))
-                    for period in self.periods
-                }
-                places = [
-                    audit_rows.given({"period": code, "place": place, "area": area})
-                    for code, (place, area) in told.items()
-                ]
-                yield {"id": str(one.id), "places": places}
-
-    def batches(self) -> Iterator[Row]:
-        """Give the batches that these workers have ever been at."""
-        columns = (
-            (Proof.batch_id, Proof.worker_id),
-            (DueLine.batch_id, DueLine.worker_id),
-            (Assignment.batch_id, Assignment.worker_id),
-            (Declaration.batch_id, Declaration.worker_id),
-        )
-        seen = union(*(select(batch).where(who.in_(self.ids)) for batch, who in columns)).subquery()
-        rows = self.session.execute(
-            select(Batch, PayTerms, Project.requester_id)
-            .join(Project, Project.id == Batch.project_id)
-            .outerjoin(PayTerms, PayTerms.batch_id == Batch.id)
-            .where(Batch.id.in_(select(seen.c[0])))
-            .order_by(Batch.id)
-        )
-        for batch, terms, requester in rows:
-            yield audit_rows.batch(batch, terms, requester)
-
-    def assignments(self) -> Iterator[Row]:
-        """Give the assignments that ended in the periods or have an earning in them."""
-        earned = select(Earning.assignment_id).where(self._during(Earning.at))
-        own = or_(self._during(Assignment.ended_at), Assignment.id.in_(earned))
-        for one in self._each(Assignment, own, Assignment.claimed_at, Assignment.id):
-            yield audit_rows.assignment(one)
-
-    def earnings(self) -> Iterator[Row]:
-        """Give the earnings of these assignments."""
-        ended = select(Assignment.id).where(self._during(Assignment.ended_at))
-        own = or_(self._during(Earning.at), Earning.assignment_id.in_(ended))
-        for one in self._each(Earning, own, Earning.at, Earning.id):
-            yield audit_rows.earning(one)
-
-    def declarations(self) -> Iterator[Row]:
-        """Give the declarations that touch the periods; who decided is said as rule, silence or person."""
-        own = or_(
-            *(
-                and_(Declaration.start_at < one.ends_at, Declaration.end_at > one.starts_at)
-                for one in self.periods
-            )
-        )
-        for one in self._each(Declaration, own, Declaration.start_at, Declaration.id):
-            yield audit_rows.declaration(one)
-
-    def events(self) -> Iterator[Row]:
-        """Give the signs of work around the periods, and back to the opening of what was open then."""
-        around = or_(
-            *(Proof.at.between(one.starts_at - MARGIN, one.ends_at + MARGIN) for one in self.periods)
-        )
-        for part in _parts(self.ids, WORKERS_AT_ONCE):
-            query = select(Proof).where(Proof.worker_id.in_(part), around)
-            found = {one.id: one for one in self.session.scalars(query.order_by(Proof.at, Proof.id))}
-            for begun in self._begun(list(found.values())):
-                found |= {one.id: one for one in self.session.scalars(select(Proof).where(*begun))}
-            for one in sorted(found.values(), key=lambda proof: (proof.worker_id, proof.at, proof.id)):
-                yield audit_rows.event(one)
-
-    def _begun(self, proofs: Sequence[Proof]) -> Iterator[tuple[ColumnElement[bool], ...]]:
-        """Name the units that were open before a period's evidence begins."""
-        for period in self.periods:
-            since, until = period.starts_at - MARGIN, period.ends_at + MARGIN
-            first: dict[tuple[UUID, str], Proof] = {}
-            for one in proofs:
-                if since <= one.at <= until:
-                    first.setdefault((one.worker_id, one.unit), one)
-            for (worker, unit), one in first.items():
-                if one.kind not in OPENING:
-                    yield Proof.worker_id == worker, Proof.unit == unit, Proof.at < since
-
-    def due_lines(self) -> Iterator[Row]:
-        """Give the due lines, and add them up."""
-        own = DueLine.period_id.in_(self.codes)
-        for one in self._each(DueLine, own, DueLine.segment_start, DueLine.batch_id, DueLine.id):
-            total = self._totals.setdefault(one.currency, dict.fromkeys(SUMMED, 0))
-            for name in SUMMED:
-                total[name] += getattr(one, name)
-            yield audit_rows.due_line(one, self.codes[one.period_id])
-
-    def payslips(self) -> Iterator[Row]:
-        """Give the payslips: their figures and the hash of what the worker holds, which names them."""
-        for one in self._each(
-            Payslip, Payslip.period_id.in_(self.codes), Payslip.period_id, Payslip.currency
-        ):
-            yield audit_rows.payslip(one, self.codes[one.period_id])
-
-    def totals(self) -> list[Row]:
-        """Give the sums of the due lines written."""
-        return [{"currency": currency, **sums} for currency, sums in sorted(self._totals.items())]
-
-    def _during(self, column: Any) -> ColumnElement[bool]:
-        return or_(*(and_(column >= one.starts_at, column < one.ends_at) for one in self.periods))
-
-    def _each(self, table: type[T], own: ColumnElement[bool], *order: Any) -> Iterator[T]:
-        """Read rows worker by worker, some workers at a time."""
-        who: Any = table.worker_id  # type: ignore[attr-defined]
-        for part in _parts(self.ids, WORKERS_AT_ONCE):
-            yield from self.session.scalars(select(table).where(who.in_(part), own).order_by(who, *order))
-            self.session.expunge_all()
-
-
-SUMMED: Final = ("agreed", "required", "due", "topup")
-
-
 def _payouts(session: Session) -> Iterator[Row]:
     codes = {one.id: one.code for one in payroll.periods(session)}
     query = select(Payout, PayoutRun).join(PayoutRun, PayoutRun.id == Payout.run_id).order_by(Payout.id)
@@ -361,7 +211,7 @@ def _journals(session: Session) -> Iterator[Row]:
     """Give every journal with its place in the log and the salt that opens it."""
     query = select(LogEntry.ref, LogEntry.seq, LogEntry.salt).where(LogEntry.kind == JOURNAL)
     places = {int(ref): (seq, salt) for ref, seq, salt in session.execute(query)}
-    for part in _parts(sorted(places), ROWS_AT_ONCE):
+    for part in parts(sorted(places), ROWS_AT_ONCE):
         known = documents(session, part)
         for journal_id in part:
             seq, salt = places[journal_id]
@@ -394,9 +244,3 @@ def _file_entry(session: Session, run_id: str) -> Row | None:
         return None
     payouts = sum(1 for _ in csv.reader(io.StringIO(run.file.decode(), newline=""))) - 1
     return {"sha256": run.file_sha256, "payouts": payouts}
-
-
-def _parts(values: Iterable[T], width: int) -> Iterator[list[T]]:
-    left = iter(values)
-    while part := list(islice(left, width)):
-        yield part

@@ -352,6 +352,6 @@ def log_head(session: Session) -> Checkpoint | None:
 def verified(visit: Visit) -> list[Check]:
     """Check the books against each other, against the facts, and against the log."""
     return [
-        *reconciliation.recheck(visit.session),
+        *reconciliation.recheck(visit.session, visit.now),
         *transparency.checks(visit.session, visit.now - FACTS_OLD_ENOUGH),
     ]

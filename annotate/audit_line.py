@@ -26,7 +26,7 @@ from payments.due_lines import Draft, DueLine, evidence, payable
 from payments.fx import FxRate
 from payments.paid_time import Gap, Share
 from payments.payroll import drafts_for
-from payments.periods import PayPeriod, get_period
+from payments.periods import PayPeriod, get_period, period_named
 from payments.rules import PayRule
 from payments.terms import PayTerms, find_terms, plain
 from payments.transparency import JOURNAL
@@ -152,18 +152,18 @@ def view_of(session: Session, line: DueLine) -> LineView:
         worker=get_person(session, line.worker_id),
         title=titles.get(line.batch_id, "") if line.batch_id else "",
         terms=find_terms(session, line.batch_id) if line.batch_id else None,
-        evidence=recomputed(session, period, line),
+        evidence=recomputed(session, line),
         steps=steps_of(session, line),
         rates=rates_of(session, line),
         place=place_of(session, JOURNAL, str(line.journal_id)) if line.journal_id else None,
     )
 
 
-def recomputed(session: Session, period: PayPeriod, line: DueLine) -> Evidence:
+def recomputed(session: Session, line: DueLine) -> Evidence:
     """Compute a line's evidence again from the facts as they were known when it was booked."""
     trouble, draft = "", None
     try:
-        draft = draft_of(session, period, line)
+        draft = draft_of(session, line)
     except FairlabelError as problem:
         trouble = problem.message
     gaps = worktime.gaps_of(session, line.worker_id, line.segment_start, line.segment_end)
@@ -173,9 +173,10 @@ def recomputed(session: Session, period: PayPeriod, line: DueLine) -> Evidence:
     return Evidence(list(draft.line.shares), gaps, same=same, trouble=trouble)
 
 
-def draft_of(session: Session, period: PayPeriod, line: DueLine) -> Draft | None:
-    """Find the draft of a line among its worker's; None if the facts know no such line."""
-    for draft in drafts_for(session, period, line.worker_id, line.made_at):
+def draft_of(session: Session, line: DueLine) -> Draft | None:
+    """Find the segment of a line among its worker's; None if the facts know no such segment."""
+    week = period_named(session, line.week)
+    for draft in drafts_for(session, week, line.worker_id, line.made_at):
         if draft.line.batch_id == line.batch_id and draft.line.segment_start == line.segment_start:
             return draft
     return None

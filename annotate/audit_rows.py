@@ -4,6 +4,7 @@ Times are UTC with microseconds, exact amounts decimal text. No row holds the na
 """
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,10 +18,11 @@ from payments.payslips import Payslip
 from payments.periods import PayPeriod
 from payments.proofs import Proof
 from payments.rules import PayRule
-from payments.terms import PayTerms, plain
+from payments.terms import AgreedPay, PayTerms, plain
 from payments.worktime import BY_RULE, BY_SILENCE, Declaration
 from tasks.assignments import Assignment
 from tasks.batches import Batch
+from tasks.people import Person, WorkPlace
 
 Row = dict[str, Any]
 
@@ -67,23 +69,38 @@ def fx(one: FxRate) -> Row:
     }
 
 
-def pay_terms(one: PayTerms) -> Row:
+def pay_terms(one: PayTerms, pay: Iterable[AgreedPay]) -> Row:
     return given(
         {
-            "revision": one.revision,
             "currency": one.currency,
             "pay_mode": one.pay_mode,
-            "piece_price": None if one.piece_price is None else plain(one.piece_price),
-            "hourly_rate": None if one.hourly_rate is None else plain(one.hourly_rate),
             "estimate_seconds": one.estimate_seconds,
             "estimate_seconds_p95": one.estimate_seconds_p95,
             "grace_seconds": one.grace_seconds,
             "fee_percent": plain(one.fee_percent),
-            "sensitive_multiplier": plain(one.sensitive_multiplier),
             "created_at": at(one.created_at),
             "sealed_at": maybe_at(one.sealed_at),
+            "pay": [agreed_pay(revision) for revision in pay],
         }
     )
+
+
+def agreed_pay(one: AgreedPay) -> Row:
+    return given(
+        {
+            "revision": one.revision,
+            "counts_from": at(one.counts_from),
+            "piece_price": None if one.piece_price is None else plain(one.piece_price),
+            "hourly_rate": None if one.hourly_rate is None else plain(one.hourly_rate),
+            "sensitive_multiplier": plain(one.sensitive_multiplier),
+        }
+    )
+
+
+def worker(one: Person, places: Iterable[WorkPlace]) -> Row:
+    """Give where a worker has worked since when; nothing else of them."""
+    told = [given({"since": at(where.since), "place": where.place, "area": where.area}) for where in places]
+    return {"id": str(one.id), "places": told}
 
 
 def due_line(one: DueLine, code: str) -> Row:
@@ -113,6 +130,7 @@ def due_line(one: DueLine, code: str) -> Row:
         "trace": [_traced(entry) for entry in one.trace],
         "evidence": one.evidence_digest.hex(),
         "journal": one.journal_id,
+        "corrects": maybe_text(one.corrects),
         "made_at": at(one.made_at),
     }
 
@@ -193,7 +211,7 @@ def payslip(one: Payslip, code: str) -> Row:
     }
 
 
-def batch(batch: Batch, terms: PayTerms | None, requester: UUID) -> Row:
+def batch(batch: Batch, terms: PayTerms | None, pay: Iterable[AgreedPay], requester: UUID) -> Row:
     return {
         "id": str(batch.id),
         "requester": str(requester),
@@ -201,7 +219,7 @@ def batch(batch: Batch, terms: PayTerms | None, requester: UUID) -> Row:
         "state": batch.state,
         "opened_at": maybe_at(batch.opened_at),
         "closed_at": maybe_at(batch.closed_at),
-        "terms": None if terms is None else pay_terms(terms),
+        "terms": None if terms is None else pay_terms(terms, pay),
     }
 
 

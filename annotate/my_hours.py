@@ -26,6 +26,7 @@ from annotate.timeline import Row
 from annotate.visit import Visit
 from payments import wages, worktime
 from payments.paid_time import Category
+from payments.periods import is_open
 from payments.wages import DAY_HARD, DAY_SOFT, WEEK_HARD, WEEK_SOFT
 from payments.worktime import Declaration, DeclarationState
 from schemas.uploads import export_cell
@@ -321,6 +322,11 @@ def _declaration(visit: Visit, one: Declaration, names: dict[UUID, Named]) -> di
 def _added(visit: Visit, made: Declaration) -> dict[str, str]:
     f = visit.formats
     said = {"time": f.duration(made.added_seconds), "day": f.day(made.decide_by)}
+    if made.state == DeclarationState.ACCEPTED and not is_open(visit.session, made.start_at):
+        text = visit.gettext(
+            "%(time)s added and counted. The week is settled; it is paid on the next pay day."
+        )
+        return {"kind": "ok", "text": text % said}
     if made.state == DeclarationState.ACCEPTED:
         return {"kind": "ok", "text": visit.gettext("%(time)s added and counted.") % said}
     words = visit.gettext(

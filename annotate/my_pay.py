@@ -17,7 +17,7 @@ from annotate import access, pay_views, timeline
 from annotate.audit_line import recomputed
 from annotate.pay_views import PayLine
 from annotate.visit import Visit
-from payments import payouts, payslips
+from payments import payouts, payroll, payslips
 from payments.money import text
 from payments.paid_time import Category, Gap
 from payments.payslips import Payslip
@@ -45,6 +45,7 @@ class MyPay(Controller):
             "pay/overview.html",
             this=weeks[0],
             earlier=[week for week in weeks[1:] if week["lines"]],
+            late=pay_views.late(visit, person),
             pay_day=start_of(visit.now) + WEEK,
             payouts=pay_views.payouts(visit, payouts.payouts_of(visit.session, person.id)),
             slips=[_listed(visit, slip) for slip in slips],
@@ -75,7 +76,7 @@ class MyPay(Controller):
         viewer = visit.worker()
         found = access.own_line_for(visit.session, viewer, line_id)
         period = get_period(visit.session, found.period_id)
-        seen = recomputed(visit.session, period, found)
+        seen = recomputed(visit.session, found)
         names = pay_views.names_of(visit.session, [found.batch_id])
         rows = timeline.blocks(seen.shares)
         return visit.page(
@@ -115,9 +116,11 @@ class MyPayApi(Controller):
 
     @get("/pay", sync_to_thread=True)
     def pay(self, visit: NamedDependency[Visit]) -> dict[str, Any]:
-        """Give the weeks that are not settled yet, line by line, this one first; and the payouts."""
+        """Give the weeks that are not settled yet, this one first; what was added to settled ones; the payouts."""
         person = visit.worker().person
+        late = payroll.corrections(visit.session, person.id, visit.now, visit.now)
         return {
+            "added_to_settled_weeks": [line_json(pay_views.correcting(draft)) for draft in late],
             "weeks": [
                 week_json(visit, person, start) for start in pay_views.open_weeks(visit.session, visit.now)
             ],
@@ -171,7 +174,7 @@ class MyPayApi(Controller):
         """Give a line with its credited seconds, from unix second to unix second, and the trace of its rule."""
         viewer = visit.worker()
         found = access.own_line_for(visit.session, viewer, line_id)
-        seen = recomputed(visit.session, get_period(visit.session, found.period_id), found)
+        seen = recomputed(visit.session, found)
         return line_json(pay_views.booked(found)) | {
             "id": str(found.id),
             "journal": found.journal_id,
@@ -222,6 +225,7 @@ def line_json(line: PayLine) -> dict[str, Any]:
         "rate": str(line.rate),
         "rule": line.rule,
         "trace": line.trace,
+        "corrects_week": line.corrects_week or None,
     }
 
 

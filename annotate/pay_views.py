@@ -6,7 +6,7 @@ figure says from what it comes: so many hours at such a floor, less what was agr
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -16,9 +16,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from annotate.visit import Visit
-from payments.due_lines import DueLine
+from payments import payroll
+from payments.due_lines import Draft, DueLine
 from payments.dues import hourly_equivalent
 from payments.earnings import DraftLine, lines_for
+from payments.paid_time import Category
 from payments.payouts import Payout, PayoutRun, PayoutState
 from payments.payslips import Payslip, hours_text
 from payments.periods import WEEK, PayPeriod, PeriodState, code_of, start_of
@@ -45,6 +47,7 @@ class PayLine:
     currency: str
     rule: str
     trace: Trace
+    corrects_week: str = ""
 
     @property
     def hourly(self) -> Fraction | None:
@@ -93,6 +96,22 @@ def booked(line: DueLine) -> PayLine:
         currency=line.currency,
         rule=line.rule,
         trace=line.trace,
+        corrects_week=line.week if line.corrects else "",
+    )
+
+
+def correcting(draft: Draft) -> PayLine:
+    """Take a correction that is not booked yet: what is left of the segment."""
+    due, left = draft.due, draft.whole - draft.before
+    seconds = sum(left[category] for category in Category)
+    return replace(
+        drafted(draft.line),
+        seconds=seconds,
+        agreed=due.agreed,
+        required=due.required,
+        due=due.due,
+        topup=due.topup,
+        corrects_week=code_of(draft.line.segment_start.date()),
     )
 
 
@@ -122,6 +141,17 @@ def week(visit: Visit, person: Person, start: datetime) -> dict[str, Any]:
         "start": start,
         "end": start + WEEK,
         "over": visit.now >= start + WEEK,
+        "sums": [sums(visit, group) for group in by_currency(lines)],
+        "lines": [line_words(visit, line, names) for line in lines],
+    }
+
+
+def late(visit: Visit, person: Person) -> dict[str, Any]:
+    """Prepare what was added to settled weeks and is paid with the next one."""
+    drafts = payroll.corrections(visit.session, person.id, visit.now, visit.now)
+    lines = [correcting(draft) for draft in drafts]
+    names = names_of(visit.session, (line.batch_id for line in lines))
+    return {
         "sums": [sums(visit, group) for group in by_currency(lines)],
         "lines": [line_words(visit, line, names) for line in lines],
     }
@@ -181,6 +211,10 @@ def how(visit: Visit, line: PayLine) -> str:
         "required": f.money(line.required, line.currency),
         "agreed": f.money(line.agreed, line.currency),
     }
+    if line.corrects_week:
+        return visit.gettext("what week %(week)s asks for now, less what was paid for it before") % {
+            "week": line.corrects_week
+        }
     if not line.agreed:
         return visit.gettext("%(hours)s at %(rate)s an hour") % said
     if line.topup:
@@ -313,13 +347,16 @@ def _paid(visit: Visit, slip: Payslip) -> tuple[str, str]:
 
 
 def _topped_up(line: dict[str, Any]) -> bool:
-    return bool(line["topup"] and line["agreed"])
+    return bool(line["topup"] and line["agreed"] and not line.get("corrects_week"))
 
 
 def _slip_line(visit: Visit, line: dict[str, Any], currency: str, *, own: bool) -> dict[str, Any]:
     """Write a payslip's line: the agreed pay, or the time where time alone is paid."""
     f = visit.formats
-    if line["agreed"]:
+    if week := line.get("corrects_week"):
+        amount = line["due"]
+        note = visit.gettext("added to week %(week)s, %(hours)s") % {"week": week, "hours": line["hours"]}
+    elif line["agreed"]:
         amount, note = line["agreed"], visit.gettext("%(n)s answers") % {"n": f.number(line["answers"])}
     else:
         amount, note = line["due"], _at_floor(visit, line, currency)

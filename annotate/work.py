@@ -100,6 +100,7 @@ class Work(Controller):
                 area=visit.text("area", 100) or None,
                 time_zone=visit.text("time_zone", 100),
                 languages=[languages] if isinstance(languages, str) else list(languages),
+                now=visit.now,
             )
         except Invalid as problem:
             errors = [

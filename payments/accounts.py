@@ -15,8 +15,8 @@ from sqlalchemy import BigInteger, CheckConstraint, Identity, String, UniqueCons
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from payments.append_only import REFUSE, attach
 from payments.money import exponent
+from tasks.append_only import REFUSE, attach
 from tasks.db import Base
 from tasks.errors import Conflict, Invalid
 

@@ -3,11 +3,15 @@
 Due is never under the agreed pay and never under credited time at the floor: the code refuses such a line, and so
 does the database. A line is booked once, in one journal, and never changed. It is always paid in full: from the
 batch's reserve, then from the requester's prefund, then at the platform's own cost.
+
+What a closed week turns out to owe is booked by a later period, as a correction: a line for a segment of that week
+with what the whole segment asks for now, less what was booked for it before. It only ever adds.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -26,14 +30,16 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from payments.accounts import Held, hold
-from payments.append_only import attach, only_grows
 from payments.canonical import digest
+from payments.dues import Due
 from payments.earnings import DraftLine, Earning
 from payments.fx import FxRate, convert
 from payments.ledger import Entry, Journal, Move, post_all
 from payments.money import ceil_minor, floor_minor
 from payments.money import text as money_text
-from payments.periods import PayPeriod
+from payments.paid_time import Category
+from payments.periods import PayPeriod, code_of
+from tasks.append_only import attach, only_grows
 from tasks.db import Base
 from tasks.errors import Conflict
 
@@ -55,6 +61,7 @@ class DueLine(Base):
         CheckConstraint("segment_start < segment_end", name="segment"),
         CheckConstraint("(journal_id IS NULL) = (due = 0)", name="booked"),
         CheckConstraint("octet_length(evidence_digest) = 32", name="evidence_digest"),
+        Index("ix_due_line_worker", "worker_id", "segment_start"),
         Index(
             "uq_due_line_segment",
             "period_id",
@@ -63,13 +70,12 @@ class DueLine(Base):
             "segment_start",
             unique=True,
             postgresql_nulls_not_distinct=True,
-            postgresql_where=text("corrects IS NULL"),
         ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     period_id: Mapped[UUID] = mapped_column(ForeignKey("pay_period.id"))
-    worker_id: Mapped[UUID] = mapped_column(ForeignKey("person.id"), index=True)
+    worker_id: Mapped[UUID] = mapped_column(ForeignKey("person.id"))
     batch_id: Mapped[UUID | None] = mapped_column(ForeignKey("batch.id"), index=True)
     segment_start: Mapped[datetime]
     segment_end: Mapped[datetime]
@@ -97,6 +103,11 @@ class DueLine(Base):
     journal_id: Mapped[int | None] = mapped_column(ForeignKey(Journal.id), unique=True)
     corrects: Mapped[UUID | None] = mapped_column(ForeignKey("due_line.id"))
     made_at: Mapped[datetime]
+
+    @property
+    def week(self) -> str:
+        """The week in which the work was done: the line's own, or the one that it corrects."""
+        return code_of(self.segment_start.astimezone(UTC).date())
 
     @property
     def hourly_floor(self) -> Fraction:
@@ -138,16 +149,33 @@ class Payer:
 
 @dataclass(frozen=True)
 class Draft:
-    """A line ready to be booked: its figures, who bears it (None: the platform), the earnings in it."""
+    """A segment ready to be booked: its figures, who bears it (None: the platform), the earnings in it.
+
+    `before` is what was booked for the segment already: its due, its answers, and its seconds by category;
+    `corrects` is the first line that booked it.
+    """
 
     line: DraftLine
     payer: Payer | None
     earnings: Sequence[Earning] = ()
+    before: Counter[str] = field(default_factory=Counter)
+    corrects: UUID | None = None
 
     @property
-    def answers(self) -> int:
-        """How many answers it holds."""
-        return sum(one.kind == "submitted" for one in self.earnings)
+    def whole(self) -> Counter[str]:
+        """All that the segment holds."""
+        answers = sum(one.kind == "submitted" for one in self.earnings)
+        seconds = {category.value: found for category, found in self.line.seconds_by.items()}
+        return Counter({**seconds, "answers": answers, "due": self.line.due.due})
+
+    @property
+    def due(self) -> Due:
+        """What is still to be booked: nothing of it is below 0, so nothing is ever taken back."""
+        agreed, required = (
+            max(0, one - self.before["due"]) for one in (self.line.due.agreed, self.line.due.required)
+        )
+        due = max(agreed, required)
+        return Due(agreed=agreed, required=required, due=due, topup=due - agreed)
 
 
 def payable(worker_id: UUID, currency: str) -> str:
@@ -187,6 +215,33 @@ def evidence(draft: Draft) -> dict[str, Any]:
     }
 
 
+def corrected(drafts: Iterable[Draft], booked: Sequence[DueLine]) -> list[Draft]:
+    """Set the segments of a closed week against what was booked for them; keep those to which more is due.
+
+    What was booked beyond a segment's due counts for the batch's segments after it, because a rule that became known
+    later may have cut one segment into two.
+    """
+    still: list[Draft] = []
+    over: dict[UUID | None, Counter[str]] = defaultdict(Counter)
+    for draft in sorted(drafts, key=lambda one: one.line.segment_start):
+        line = draft.line
+        own = [
+            one
+            for one in booked
+            if (one.batch_id, one.currency) == (line.batch_id, line.currency)
+            and line.segment_start <= one.segment_start < line.segment_end
+        ]
+        before = sum(map(_booked, own), over[line.batch_id])
+        over[line.batch_id] = before - draft.whole
+        if line.due.due > before["due"]:
+            still.append(replace(draft, before=before, corrects=own[0].id if own else None))
+    return still
+
+
+def _booked(line: DueLine) -> Counter[str]:
+    return Counter({**line.seconds_by, "answers": line.answers, "due": line.due})
+
+
 def lines_of(session: Session, period_id: UUID, worker_id: UUID | None = None) -> list[DueLine]:
     """Give a period's lines, of one worker or all, by worker, start and batch."""
     query = select(DueLine).where(DueLine.period_id == period_id)
@@ -199,6 +254,18 @@ def lines_of(session: Session, period_id: UUID, worker_id: UUID | None = None) -
     )
 
 
+def lines_about(session: Session, week: PayPeriod, worker_id: UUID) -> list[DueLine]:
+    """Give all that was booked for a worker's week, by its own period and as corrections, the earliest first."""
+    query = select(DueLine).where(
+        DueLine.worker_id == worker_id,
+        DueLine.segment_start >= week.starts_at,
+        DueLine.segment_start < week.ends_at,
+    )
+    return list(
+        session.scalars(query.order_by(DueLine.made_at, DueLine.segment_start, DueLine.batch_id, DueLine.id))
+    )
+
+
 def underpaid(session: Session, period_id: UUID) -> list[DueLine]:
     """Give the stored lines that pay less than their own figures, or than their journal credited, ask for."""
     # Lines first: a line that another transaction books between the two reads would seem to have no journal.
@@ -208,10 +275,14 @@ def underpaid(session: Session, period_id: UUID) -> list[DueLine]:
     return [
         line
         for line in lines
-        if line.due
-        < max(line.agreed, line.required, ceil_minor(Fraction(line.seconds, 3600) * line.hourly_floor))
+        if line.due < max(line.agreed, line.required, _at_floor(line))
         or credited.get(line.journal_id, 0) < line.due
     ]
+
+
+def _at_floor(line: DueLine) -> int:
+    """Ask the floor for a line's time; the time of a correction may have been paid by the line that it corrects."""
+    return 0 if line.corrects else ceil_minor(Fraction(line.seconds, 3600) * line.hourly_floor)
 
 
 def book(
@@ -225,7 +296,7 @@ def book(
     left = {code: one.balance for code, one in _held(session, purses, now).items()}
     rows, entries = [], {}
     for draft in drafts:
-        row = _row(period, worker_id, draft, now)
+        row = row_of(period, worker_id, draft, now)
         moves = _moves(row, draft.payer, left)
         if moves:
             entries[row["id"]] = _entry(period, row, moves)
@@ -243,11 +314,14 @@ def _held(session: Session, codes: Iterable[str], now: datetime) -> dict[str, He
     return hold(session, wanted, now) if wanted else {}
 
 
-def _row(period: PayPeriod, worker_id: UUID, draft: Draft, now: datetime) -> dict[str, Any]:
-    line, payer = draft.line, draft.payer
-    charge, charge_currency = line.due.due, line.currency
+def row_of(period: PayPeriod, worker_id: UUID, draft: Draft, now: datetime) -> dict[str, Any]:
+    """Give a line as the period books it, without its journal."""
+    line, payer, due = draft.line, draft.payer, draft.due
+    left = draft.whole - draft.before
+    seconds_by = {one.value: left[one] for one in sorted(Category) if left[one]}
+    charge, charge_currency = due.due, line.currency
     if payer is not None and payer.currency != line.currency:
-        charge = ceil_minor(convert(line.due.due, line.currency, payer.currency, 1 / line.fx))
+        charge = ceil_minor(convert(due.due, line.currency, payer.currency, 1 / line.fx))
         charge_currency = payer.currency
     return {
         "id": line_id(period, worker_id, line.batch_id, line.segment_start),
@@ -259,12 +333,9 @@ def _row(period: PayPeriod, worker_id: UUID, draft: Draft, now: datetime) -> dic
         "place": line.place,
         "area": line.area,
         "currency": line.currency,
-        "seconds": line.seconds,
-        "seconds_by": {category.value: line.seconds_by[category] for category in sorted(line.seconds_by)},
-        "agreed": line.due.agreed,
-        "required": line.due.required,
-        "due": line.due.due,
-        "topup": line.due.topup,
+        "seconds": sum(seconds_by.values()),
+        "seconds_by": seconds_by,
+        **asdict(due),
         "rate": exact(line.rate),
         "rule": line.rule,
         "rule_sha256": line.rule_sha256,
@@ -274,10 +345,10 @@ def _row(period: PayPeriod, worker_id: UUID, draft: Draft, now: datetime) -> dic
         "charge": charge,
         "charge_currency": charge_currency,
         "fee": floor_minor(charge * payer.fee) if payer else 0,
-        "answers": draft.answers,
+        "answers": left["answers"],
         "trace": line.trace,
         "evidence_digest": digest(evidence(draft)),
-        "corrects": None,
+        "corrects": draft.corrects,
         "made_at": now,
     }
 

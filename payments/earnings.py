@@ -6,8 +6,8 @@ credited time and floors come the lines that say what is owed, the same for the 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -26,12 +26,12 @@ from payments.floors import Resolution
 from payments.money import minor
 from payments.paid_time import Category, Share, second_of, seconds_by, split
 from payments.paid_time import Kind as Heard
-from payments.periods import start_of
-from payments.terms import PayTerms, terms_of
+from payments.periods import is_open, start_of
+from payments.terms import AgreedPay, PayTerms, agreed_pay, paid_at, terms_of
 from tasks.assignments import Assignment, AssignmentState
 from tasks.db import Base, new_id
 from tasks.errors import Invalid
-from tasks.people import Person
+from tasks.people import Person, WorkPlace, place_at, work_places
 
 KINDS: Final = ("submitted", "skipped", "returned", "expired")
 
@@ -103,7 +103,9 @@ def accrue(session: Session, assignment: Assignment, kind: str, now: datetime) -
     if kind not in KINDS:
         raise UnknownEnding(kind=kind[:40])
     terms = terms_of(session, assignment.batch_id)
-    price = (terms.piece_price or Decimal(0)) if kind == AssignmentState.SUBMITTED else Decimal(0)
+    # A rise counts from its moment on, and the sweep books what ended before it.
+    paid = terms if terms.counts_from <= now else paid_at(agreed_pay(session, [terms])[terms.batch_id], now)
+    price = (paid.piece_price or Decimal(0)) if kind == AssignmentState.SUBMITTED else Decimal(0)
     fresh = insert(Earning).values(
         id=new_id(),
         assignment_id=assignment.id,
@@ -141,10 +143,11 @@ def sweep(session: Session, now: datetime, limit: int = 1000) -> int:
         .with_for_update(of=Assignment, skip_locked=True, key_share=True)
     ).all()
     for assignment in found:
-        ended = assignment.ended_at or now
         if assignment.state == AssignmentState.EXPIRED:
-            worktime.end_assignment(session, assignment, Heard.timeout, ended)
-        accrue(session, assignment, assignment.state, ended)
+            # As of now, for evidence is what was known when a week was closed.
+            worktime.end_assignment(session, assignment, Heard.timeout, now)
+        ended = assignment.ended_at or now
+        accrue(session, assignment, assignment.state, ended if is_open(session, ended) else now)
     return len(found)
 
 
@@ -183,38 +186,78 @@ def lines_for(
 ) -> list[DraftLine]:
     """Give what is owed for a span: a line for each batch, and for overhead, in each rule segment.
 
-    Where a rule begins or ends inside the span, lines are cut only if another rate applies from then on. Exchange
-    rates are those of the Monday of the span's first week. Raises NoRule, NoExchangeRate.
+    A line is cut where the worker moved, where the batch's pay rose, and where a rule begins or ends that changes the
+    rate. Exchange rates are those of the Monday of the span's first week. Raises NoRule, NoExchangeRate.
     """
     floors = Floors(session, now, _fx_day(start))
-    edges = [start, *floors.changes(person.place, start, end), end]
+    places = work_places(session, person.id)
+    shares = worktime.shares_of(session, person.id, start, end, now)
+    pay = _pay_of(session, person.id, shares, start, end)
+    edges = _edges(floors, places, pay, start, end)
     agreed = _agreed(session, person.id, edges)
-    cuts = [second_of(edge, Heard.open) for edge in edges]
-    shares: dict[UUID | None, list[Share]] = defaultdict(list)
-    for share in split(worktime.shares_of(session, person.id, start, end), cuts):
-        shares[_bearer(share)].append(share)
-    batches = {batch for batch in shares if batch} | {batch for batch, _ in agreed if batch}
-    terms = {
-        one.batch_id: one for one in session.scalars(select(PayTerms).where(PayTerms.batch_id.in_(batches)))
-    }
+    owned: dict[UUID | None, list[Share]] = defaultdict(list)
+    for share in shares:
+        owned[_bearer(share)].append(share)
     made = []
-    for batch_id in (*sorted(batches), None):
-        of = terms.get(batch_id) if batch_id else None
-        for segment in _segments(floors, person, edges, of):
-            inside = [share for share in shares[batch_id] if _within(share, segment)]
+    for batch_id in (*sorted({one for one in owned if one} | {batch for batch, _ in agreed if batch}), None):
+        for segment in _segments(floors, places, edges, pay.get(batch_id, []) if batch_id else []):
+            inside = _inside(owned[batch_id], segment)
             price = sum((agreed.get((batch_id, at), Fraction(0)) for at in segment.starts), Fraction(0))
             if inside or price:
-                made.append(_line(floors, person, of, segment, inside, price, batch_id))
+                made.append(_line(floors, segment, inside, price, batch_id))
     return made
 
 
 @dataclass(frozen=True)
 class _Segment:
-    """A part of a span in which one floor applies; `starts` are the edges that it was joined from."""
+    """A part of a span with one place, one agreed pay and one floor; `starts` are the edges it was joined from."""
 
     starts: list[datetime]
     end: datetime
+    place: str | None
+    area: str | None
+    pay: AgreedPay | None
     floor: Resolution
+
+    @property
+    def rate(self) -> Fraction:
+        """The floor with the surcharge for sensitive content."""
+        return self.floor.rate * (self.pay.multiplier if self.pay else 1)
+
+    def goes_on(self, before: "_Segment") -> bool:
+        """Tell whether nothing but the clock distinguishes it from the segment before."""
+        return _applied(self) == _applied(before)
+
+
+def _applied(segment: _Segment) -> tuple[Any, ...]:
+    floor = segment.floor
+    return segment.place, segment.area, segment.rate, floor.rate, floor.currency, floor.rule, floor.sha256
+
+
+def _pay_of(
+    session: Session, worker_id: UUID, shares: Iterable[Share], start: datetime, end: datetime
+) -> dict[UUID, list[AgreedPay]]:
+    """Give the agreed pay of every batch with time or earnings in a span."""
+    earned_in = select(Earning.batch_id).where(
+        Earning.worker_id == worker_id, Earning.at >= start, Earning.at < end
+    )
+    timed = {batch for batch in map(_bearer, shares) if batch}
+    query = select(PayTerms).where(PayTerms.batch_id.in_(timed) | PayTerms.batch_id.in_(earned_in))
+    return agreed_pay(session, session.scalars(query).all())
+
+
+def _edges(
+    floors: Floors,
+    places: Sequence[WorkPlace],
+    pay: Mapping[UUID, Sequence[AgreedPay]],
+    start: datetime,
+    end: datetime,
+) -> list[datetime]:
+    """Give the moments of a span at which another rate may begin, with its start and end, in order."""
+    found = {one.since for one in places} | {one.counts_from for every in pay.values() for one in every}
+    for place in {one.place for one in places}:
+        found.update(floors.changes(place, start, end))
+    return [start, *sorted(at for at in found if start < at < end), end]
 
 
 def _fx_day(start: datetime) -> date:
@@ -226,8 +269,9 @@ def _bearer(share: Share) -> UUID | None:
     return UUID(share.batch) if share.batch and share.category is not Category.F else None
 
 
-def _within(share: Share, segment: _Segment) -> bool:
-    return second_of(segment.starts[0], Heard.open) <= share.start < second_of(segment.end, Heard.open)
+def _inside(shares: Iterable[Share], segment: _Segment) -> list[Share]:
+    first, last = second_of(segment.starts[0], Heard.open), second_of(segment.end, Heard.open)
+    return [one for one in split(shares, [first, last]) if first <= one.start < last]
 
 
 def _agreed(
@@ -246,70 +290,62 @@ def _agreed(
     return found
 
 
-def _segments(floors: Floors, person: Person, edges: list[datetime], of: PayTerms | None) -> list[_Segment]:
-    """Resolve the floor from each edge on, and join neighbours where the same rate of the same rule goes on."""
+def _segments(
+    floors: Floors, places: Sequence[WorkPlace], edges: list[datetime], pay: Sequence[AgreedPay]
+) -> list[_Segment]:
+    """Resolve the floor from each edge on, and join neighbours where the same goes on."""
     joined: list[_Segment] = []
-    promise = of.promise() if of else None
     for since, until in pairwise(edges):
-        floor = floors.at(person.place, person.area, since, promise)
-        last = joined[-1] if joined else None
-        if last and _applied(last.floor) == _applied(floor):
-            joined[-1] = _Segment([*last.starts, since], until, last.floor)
+        place, area = place_at(places, since)
+        paid = paid_at(pay, since) if pay else None
+        floor = floors.at(place, area, since, paid.promise() if paid else None)
+        segment = _Segment([since], until, place, area, paid, floor)
+        if joined and segment.goes_on(joined[-1]):
+            joined[-1] = replace(joined[-1], starts=[*joined[-1].starts, since], end=until)
         else:
-            joined.append(_Segment([since], until, floor))
+            joined.append(segment)
     return joined
 
 
-def _applied(floor: Resolution) -> tuple[Fraction, str, str, str]:
-    return floor.rate, floor.currency, floor.rule, floor.sha256
-
-
 def _line(
-    floors: Floors,
-    person: Person,
-    of: PayTerms | None,
-    segment: _Segment,
-    shares: list[Share],
-    price: Fraction,
-    batch_id: UUID | None,
+    floors: Floors, segment: _Segment, shares: list[Share], price: Fraction, batch_id: UUID | None
 ) -> DraftLine:
-    floor = segment.floor
+    floor, pay = segment.floor, segment.pay
     seconds = sum(share.seconds for share in shares)
-    rate = floor.rate * (of.multiplier if of else 1)
-    fx = floors.rate(of.currency, floor.currency) if of else None
-    agreed = floors.convert(price, of.currency, floor.currency) if of else Fraction(0)
+    fx = floors.rate(pay.currency, floor.currency) if pay else None
+    agreed = floors.convert(price, pay.currency, floor.currency) if pay else Fraction(0)
     return DraftLine(
         batch_id=batch_id,
         segment_start=segment.starts[0],
         segment_end=segment.end,
-        place=person.place,
-        area=person.area,
+        place=segment.place,
+        area=segment.area,
         seconds_by=seconds_by(shares, lambda share: share.category),
         seconds=seconds,
         agreed=agreed,
-        rate=rate,
+        rate=segment.rate,
         currency=floor.currency,
         rule=floor.rule,
         rule_sha256=floor.sha256,
         fx_rate_id=fx.id if fx else None,
         fx_through=fx.through if fx else None,
         fx=fx.value if fx else Fraction(1),
-        due=line(agreed, [Worked(seconds, rate)]),
-        trace=[*floor.trace, *_raised(of, rate, floor)],
+        due=line(agreed, [Worked(seconds, segment.rate)]),
+        trace=[*floor.trace, *_raised(segment)],
         shares=shares,
     )
 
 
-def _raised(of: PayTerms | None, rate: Fraction, floor: Resolution) -> Iterable[dict[str, Any]]:
+def _raised(segment: _Segment) -> Iterable[dict[str, Any]]:
     """Show the surcharge for sensitive content beside the rules that it multiplies."""
-    if of is None or of.multiplier == 1:
+    if segment.pay is None or segment.pay.multiplier == 1:
         return
     yield {
-        "rule": floor.rule,
+        "rule": segment.floor.rule,
         "kind": "sensitive_multiplier",
-        "multiplier": str(of.multiplier),
+        "multiplier": str(segment.pay.multiplier),
         "applied": True,
-        "note": f"times {of.sensitive_multiplier} for sensitive content",
-        "compared": str(rate),
-        "compared_currency": floor.currency,
+        "note": f"times {segment.pay.sensitive_multiplier} for sensitive content",
+        "compared": str(segment.rate),
+        "compared_currency": segment.floor.currency,
     }

@@ -15,8 +15,8 @@ from sqlalchemy import CheckConstraint, Numeric, Select, String, UniqueConstrain
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from payments.append_only import attach, only_grows
 from payments.money import PLAIN, exponent
+from tasks.append_only import attach, only_grows
 from tasks.db import Base, new_id
 from tasks.errors import Conflict, Invalid, NotFound
 

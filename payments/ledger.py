@@ -43,10 +43,10 @@ from payments.accounts import (
     hold,
     write_balances,
 )
-from payments.append_only import attach, only_grows
 from payments.canonical import digest, moment
 from payments.fx import FxRate
 from payments.ledger_checks import Check, checks
+from tasks.append_only import attach, only_grows
 from tasks.db import Base
 from tasks.errors import Conflict, Invalid
 

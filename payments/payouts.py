@@ -18,11 +18,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from payments import ledger, transparency
 from payments.accounts import Account, hold
-from payments.append_only import REFUSE, attach
 from payments.due_lines import UnderpaidLine, payable, underpaid
 from payments.ledger import Entry, Journal, Move
 from payments.periods import PayPeriod, get_period
 from payments.rails import MANUAL, RAILS, Order, PayoutRail
+from tasks.append_only import REFUSE, attach
 from tasks.db import Base
 from tasks.errors import Conflict, Invalid, NotFound
 from tasks.people import Person

@@ -1,19 +1,29 @@
 """Payroll closes a pay period: every worker's lines are settled and booked, then payslips and payouts are made.
 
 Each stage runs in a transaction of its own and may run again: what is booked stays as it is, what is missing is
-added. A single line under its agreed pay or under the floor stops the close, and then nobody's payout is planned.
+added. What became known about weeks closed before is paid with the period, as corrections. A single line under
+its agreed pay or under the floor stops the close, and then nobody's payout is planned.
 """
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-from sqlalchemy import func, select, union
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, func, select, union
+from sqlalchemy.orm import Session, aliased
 
 from payments import earnings, payouts, payslips, worktime
-from payments.due_lines import Draft, DueLine, Payer, UnderpaidLine, book, lines_of
+from payments.due_lines import (
+    Draft,
+    DueLine,
+    Payer,
+    UnderpaidLine,
+    book,
+    corrected,
+    lines_about,
+    lines_of,
+)
 from payments.earnings import Earning, lines_for
 from payments.periods import (
     PayPeriod,
@@ -29,9 +39,10 @@ from payments.periods import (
 from payments.proofs import MARGIN, Proof
 from payments.terms import PayTerms
 from payments.worktime import Declaration, DeclarationState
+from tasks import assignments
 from tasks.batches import Batch
 from tasks.errors import Conflict
-from tasks.people import Person, get_person
+from tasks.people import get_person
 from tasks.projects import Project
 
 __all__ = [
@@ -78,6 +89,8 @@ def begin_close(session: Session, period: PayPeriod, now: datetime) -> PayPeriod
         raise PeriodNotOver(period=period.code, ends_at=period.ends_at.isoformat())
     if period.state != PeriodState.CLOSED:
         # Nothing that was done may be missing because a record of it is late.
+        while assignments.expire(session, now):
+            pass
         worktime.accept_overdue(session, now)
         while earnings.sweep(session, now):
             pass
@@ -88,8 +101,9 @@ def begin_close(session: Session, period: PayPeriod, now: datetime) -> PayPeriod
 
 
 def workers_to_close(session: Session, period: PayPeriod) -> list[UUID]:
-    """Give everybody with a sign of work, accepted declared time or an earning inside the period."""
-    return workers_between(session, period.starts_at, period.ends_at)
+    """Give everybody with a sign of work, accepted declared time or an earning inside it, or a week to correct."""
+    late = set(session.scalars(_late(period.starts_at, Declaration.worker_id)))
+    return sorted(late.union(workers_between(session, period.starts_at, period.ends_at)))
 
 
 def close_worker(session: Session, period: PayPeriod, worker_id: UUID, now: datetime) -> list[DueLine]:
@@ -99,19 +113,32 @@ def close_worker(session: Session, period: PayPeriod, worker_id: UUID, now: date
     booked = lines_of(session, period.id, worker_id)
     if booked or period.state == PeriodState.CLOSED:
         return booked
-    return book(session, period, worker_id, drafts_for(session, period, worker_id, now), now)
+    return book(session, period, worker_id, owed(session, period, worker_id, now), now)
 
 
-def drafts_for(
-    session: Session, period: PayPeriod, worker_id: UUID, now: datetime, like: DueLine | None = None
-) -> list[Draft]:
-    """Compute a worker's lines of a period from the facts as known at a moment.
+def owed(session: Session, period: PayPeriod, worker_id: UUID, now: datetime) -> list[Draft]:
+    """Give all that a period has to book for a worker: its own segments, then corrections of closed weeks."""
+    return [
+        *drafts_for(session, period, worker_id, now),
+        *corrections(session, worker_id, period.starts_at, now),
+    ]
 
-    With `like`, a line booked before, it is for the place that the line names: the worker may have moved since.
-    """
+
+def corrections(session: Session, worker_id: UUID, before: datetime, now: datetime) -> list[Draft]:
+    """Give what the closed weeks before a moment still owe a worker because time was accepted since."""
+    late = _late(before, PayPeriod).where(Declaration.worker_id == worker_id)
+    weeks = sorted(set(session.scalars(late)), key=lambda one: one.starts_at)
+    return [draft for week in weeks for draft in corrections_of(session, week, worker_id, now)]
+
+
+def corrections_of(session: Session, week: PayPeriod, worker_id: UUID, now: datetime) -> list[Draft]:
+    """Give what a closed week still owes a worker, as known now."""
+    return corrected(drafts_for(session, week, worker_id, now), lines_about(session, week, worker_id))
+
+
+def drafts_for(session: Session, period: PayPeriod, worker_id: UUID, now: datetime) -> list[Draft]:
+    """Compute a worker's segments of a period from the facts as known at a moment."""
     worker = get_person(session, worker_id)
-    if like is not None:
-        worker = Person(id=worker.id, time_zone=worker.time_zone, place=like.place, area=like.area)
     lines = lines_for(session, worker, period.starts_at, period.ends_at, now)
     payers = _payers(session, {one.batch_id for one in lines if one.batch_id is not None})
     query = select(Earning).where(
@@ -143,7 +170,7 @@ def finish_close(
     left = [
         who
         for who in workers_to_close(session, period)
-        if who not in settled and drafts_for(session, period, who, now)
+        if who not in settled and owed(session, period, who, now)
     ]
     if period.state == PeriodState.OPEN or left:
         raise NotAllClosed(period=period.code, workers=[str(who) for who in left[:20]])
@@ -195,6 +222,22 @@ def workers_between(session: Session, start: datetime, end: datetime) -> list[UU
     return sorted(session.scalars(found))
 
 
+def _late(moment: datetime, what: Any) -> Select[Any]:
+    """Name closed weeks before a moment to which time was added that the last of their closes did not know."""
+    before = aliased(PayPeriod)
+    known = select(func.max(before.ends_at)).where(
+        before.state == PeriodState.CLOSED, before.starts_at < moment
+    )
+    return select(what).where(
+        PayPeriod.state == PeriodState.CLOSED,
+        PayPeriod.starts_at < moment,
+        Declaration.state == DeclarationState.ACCEPTED,
+        Declaration.decided_at >= known.scalar_subquery(),
+        Declaration.start_at < PayPeriod.ends_at,
+        Declaration.end_at > PayPeriod.starts_at,
+    )
+
+
 def due_periods(session: Session, now: datetime, delay: timedelta = MARGIN) -> list[PayPeriod]:
     """Give the periods with work that are over for long enough and not closed, the oldest first."""
     last = max((one.ends_at for one in periods(session) if one.state == PeriodState.CLOSED), default=None)
@@ -203,7 +246,8 @@ def due_periods(session: Session, now: datetime, delay: timedelta = MARGIN) -> l
             select(func.date_trunc("week", column, "UTC"))
             .where(column < now - delay, *([column >= last] if last is not None else []))
             .distinct()
-            for column in (Proof.at, Earning.at, Declaration.start_at)
+            # What is accepted late is paid with the week in which it is accepted.
+            for column in (Proof.at, Earning.at, Declaration.start_at, Declaration.decided_at)
         )
     )
     for moment in session.scalars(moments).all():

@@ -18,13 +18,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from payments import transparency
-from payments.append_only import attach, only_grows
 from payments.canonical import digest, moment
 from payments.due_lines import DueLine, exact, lines_of
 from payments.dues import hourly_equivalent
 from payments.money import floor_minor
 from payments.money import text as money_text
 from payments.periods import PayPeriod
+from tasks.append_only import attach, only_grows
 from tasks.batches import Batch
 from tasks.db import Base
 from tasks.errors import NotFound
@@ -224,7 +224,7 @@ def _document(
             "ends_at": moment(period.ends_at),
         },
         "currency": currency,
-        "lines": [_line(line, names) for line in lines],
+        "lines": [_line(line, names, period) for line in lines],
         "totals": {
             "agreed": sum(line.agreed for line in lines),
             "required": sum(line.required for line in lines),
@@ -242,7 +242,7 @@ def _document(
     }
 
 
-def _line(line: DueLine, names: dict[UUID, tuple[str, str]]) -> dict[str, Any]:
+def _line(line: DueLine, names: dict[UUID, tuple[str, str]], period: PayPeriod) -> dict[str, Any]:
     title, requester = names[line.batch_id] if line.batch_id is not None else ("", "")
     optional = {
         "batch": str(line.batch_id or ""),
@@ -251,6 +251,7 @@ def _line(line: DueLine, names: dict[UUID, tuple[str, str]]) -> dict[str, Any]:
         "place": line.place or "",
         "area": line.area or "",
         "journal": line.journal_id or 0,
+        "corrects_week": line.week if line.week != period.code else "",
     }
     return {name: value for name, value in optional.items() if value} | {
         "due_line": str(line.id),

@@ -118,6 +118,12 @@ def periods(session: Session) -> list[PayPeriod]:
     return list(session.scalars(select(PayPeriod).order_by(PayPeriod.starts_at.desc())))
 
 
+def is_open(session: Session, moment: datetime) -> bool:
+    """Tell whether the week of a moment can still take what was earned in it."""
+    state = session.scalar(select(PayPeriod.state).where(PayPeriod.starts_at == start_of(moment)))
+    return state in {None, PeriodState.OPEN}
+
+
 def settled_until(session: Session) -> datetime | None:
     """Give the moment up to which every period is closed; None before the first."""
     settled = None

@@ -119,9 +119,12 @@ def end_assignment(session: Session, assignment: Assignment, kind: str, now: dat
     return record(session, worker_id=assignment.worker_id, kind=kind, now=now, assignment=assignment)
 
 
-def events_of(session: Session, worker_id: UUID, start: datetime, end: datetime) -> list[Event]:
+def events_of(
+    session: Session, worker_id: UUID, start: datetime, end: datetime, known_at: datetime | None = None
+) -> list[Event]:
     """Give the evidence that bears on a span, in order: around it, and back to the opening of what was open."""
-    around = _heard(session, worker_id, Proof.at >= start - MARGIN, Proof.at <= end + MARGIN)
+    until = min(end + MARGIN, known_at or end + MARGIN)
+    around = _heard(session, worker_id, Proof.at >= start - MARGIN, Proof.at <= until)
     first = {event.unit: event for event in reversed(around)}
     begun = sorted(unit for unit, event in first.items() if event.kind not in OPENING)
     if not begun:

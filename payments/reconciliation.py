@@ -1,12 +1,12 @@
 """Reconciliation reads the books from the facts upward: work, earnings, lines, payslips, balances, payouts.
 
 It writes nothing. Lines are computed again from the evidence as it was known when they were booked and compared
-figure by figure; what was accepted later may only add, and is named as a correction that is owed. Every check names
-its first few offenders.
+figure by figure; what became known later may only add, and is named as owed until a later period books it as a
+correction. Every check names its first few offenders.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,14 +16,12 @@ from sqlalchemy.orm import Session
 
 from payments import ledger
 from payments.canonical import digest
-from payments.due_lines import OVERHEAD, DueLine, evidence, exact, lines_of, underpaid
+from payments.due_lines import OVERHEAD, corrected, lines_about, lines_of, row_of, underpaid
 from payments.ledger_checks import SHOWN, Check
 from payments.money import text as money_text
-from payments.payroll import drafts_for, workers_to_close
+from payments.payroll import corrections_of, drafts_for, workers_between
 from payments.payslips import Payslip
 from payments.periods import PayPeriod, PeriodState
-from payments.proofs import MARGIN
-from payments.worktime import Declaration, DeclarationState
 
 QUERIES: Final[dict[str, str]] = {
     "every ended assignment has its earning": """
@@ -64,16 +62,16 @@ WHERE account.code LIKE 'payout\\_in\\_transit:%'
 }
 
 
-def recheck(session: Session) -> list[Check]:
+def recheck(session: Session, now: datetime) -> list[Check]:
     """Check all the books against each other and against the facts."""
     made = list(ledger.checks(session))
     for name, query in QUERIES.items():
         made.append(_check(name, session.scalars(text(f"{query} LIMIT {SHOWN + 1}")).all()))
     made.append(_check("every payslip is as it was hashed", _changed_payslips(session)))
     made.append(_check("no line is underpaid", _underpaid(session)))
-    wrong, owed = _recomputed(session)
+    wrong, still = _recomputed(session, now)
     made.append(_check("every line is what the facts say", wrong))
-    made.append(Check("corrections owed", ok=True, detail=_shown(owed)))
+    made.append(Check("corrections owed", ok=True, detail=_shown(still)))
     return made
 
 
@@ -87,96 +85,75 @@ def _underpaid(session: Session) -> list[str]:
     return [str(line.id) for period_id in periods for line in underpaid(session, period_id)]
 
 
-def _recomputed(session: Session) -> tuple[list[str], list[str]]:
-    """Compute every settled worker's lines again: what does not fit, and what is owed since."""
+def _recomputed(session: Session, now: datetime) -> tuple[list[str], list[str]]:
+    """Compute every settled worker's weeks again: what does not fit, and what is owed since."""
     wrong: list[str] = []
-    owed: list[str] = []
+    still: list[str] = []
     query = select(PayPeriod).where(PayPeriod.state != PeriodState.OPEN).order_by(PayPeriod.starts_at)
-    for period in session.scalars(query):
-        stored: dict[UUID, list[DueLine]] = defaultdict(list)
-        for line in lines_of(session, period.id):
-            stored[line.worker_id].append(line)
-        concerned = set(stored)
-        if period.state == PeriodState.CLOSED:
-            concerned |= set(workers_to_close(session, period))
+    for week in session.scalars(query):
+        concerned = {line.worker_id for line in lines_of(session, week.id)}
+        if week.state == PeriodState.CLOSED:
+            concerned |= set(workers_between(session, week.starts_at, week.ends_at))
         for worker_id in sorted(concerned):
-            _compare(session, period, worker_id, stored[worker_id], wrong, owed)
-    return wrong, owed
+            found = _misbooked(session, week, worker_id)
+            wrong.extend(found)
+            if week.state == PeriodState.CLOSED and not found:
+                still.extend(_still_owed(session, week, worker_id, now))
+    return wrong, still
 
 
-def _compare(
-    session: Session,
-    period: PayPeriod,
-    worker_id: UUID,
-    lines: list[DueLine],
-    wrong: list[str],
-    owed: list[str],
-) -> None:
-    """Compare one worker's lines with the facts, as known when they were booked."""
-    known_at = lines[0].made_at if lines else period.closed_at or period.ends_at
-    kept = {_place(line.batch_id, line.segment_start): _figures(line) for line in lines}
-    found = {}
-    sums: dict[str, int] = defaultdict(int)
-    for draft in drafts_for(session, period, worker_id, known_at, like=next(iter(lines), None)):
-        one = draft.line
-        sums[one.currency] += one.due.due
-        found[_place(one.batch_id, one.segment_start)] = {
-            "currency": one.currency,
-            "seconds": one.seconds,
-            "agreed": one.due.agreed,
-            "required": one.due.required,
-            "due": one.due.due,
-            "rate": exact(one.rate),
-            "rule": one.rule,
-            "answers": draft.answers,
-            "evidence": digest(evidence(draft)).hex(),
-        }
-    if known_at < period.ends_at + MARGIN:
-        # Closed so early that work going on over the boundary could still change what its seconds are called.
-        for figures in (*found.values(), *kept.values()):
-            figures.pop("evidence")
-    if found == kept:
-        return
-    named = f"{period.code} worker {worker_id}"
-    for line in lines:
-        sums[line.currency] -= line.due
-    if _added_later(session, period, worker_id, known_at) and min(sums.values()) >= 0:
-        owed.extend(
-            f"{named}: {money_text(more, currency)} {currency}" for currency, more in sums.items() if more
+def _misbooked(session: Session, week: PayPeriod, worker_id: UUID) -> list[str]:
+    """Compute all that was booked for a worker's week again, each time as known when it was booked."""
+    lines = lines_about(session, week, worker_id)
+    times = sorted({line.made_at for line in lines})
+    if not any(line.period_id == week.id for line in lines):
+        times.insert(0, week.closed_at or week.ends_at)
+    wrong: list[str] = []
+    for number, known_at in enumerate(times):
+        before = [line for line in lines if line.made_at < known_at]
+        drafts = drafts_for(session, week, worker_id, known_at)
+        if number:
+            drafts = corrected(drafts, before)
+        kept = _figures(vars(line) for line in lines if line.made_at == known_at)
+        found = _figures(row_of(week, worker_id, draft, known_at) for draft in drafts)
+        wrong.extend(
+            f"{week.code} worker {worker_id} batch {place}: {_differing(found.get(place), kept.get(place))}"
+            for place in sorted(found.keys() | kept.keys())
+            if found.get(place) != kept.get(place)
         )
-        return
-    for place in sorted(found.keys() | kept.keys()):
-        if found.get(place) != kept.get(place):
-            fields = _differing(found.get(place), kept.get(place))
-            wrong.append(f"{named} batch {place}: {fields}")
+    return wrong
 
 
-def _added_later(session: Session, period: PayPeriod, worker_id: UUID, known_at: datetime) -> bool:
-    query = select(Declaration.id).where(
-        Declaration.worker_id == worker_id,
-        Declaration.state == DeclarationState.ACCEPTED,
-        Declaration.decided_at > known_at,
-        Declaration.start_at < period.ends_at,
-        Declaration.end_at > period.starts_at,
-    )
-    return session.scalar(query.limit(1)) is not None
+def _still_owed(session: Session, week: PayPeriod, worker_id: UUID, now: datetime) -> list[str]:
+    more: dict[str, int] = defaultdict(int)
+    for draft in corrections_of(session, week, worker_id, now):
+        more[draft.line.currency] += draft.due.due
+    return [f"{week.code} worker {worker_id}: {money_text(sum_, one)} {one}" for one, sum_ in more.items()]
 
 
-def _figures(line: DueLine) -> dict[str, Any]:
-    names = ("currency", "seconds", "agreed", "required", "due", "rate", "rule", "answers")
-    return {name: getattr(line, name) for name in names} | {"evidence": line.evidence_digest.hex()}
-
-
-def _place(batch_id: UUID | None, start: datetime) -> str:
-    return f"{batch_id or OVERHEAD} from {start:%Y-%m-%dT%H:%MZ}"
+def _figures(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Name each line by batch and start, and keep what is computed from facts."""
+    names = ("currency", "seconds", "agreed", "required", "due", "rate", "rule", "answers", "evidence_digest")
+    return {
+        f"{row['batch_id'] or OVERHEAD} from {row['segment_start']:%Y-%m-%dT%H:%MZ}": {
+            name: row[name] for name in names
+        }
+        for row in rows
+    }
 
 
 def _differing(found: dict[str, Any] | None, kept: dict[str, Any] | None) -> str:
     if found is None or kept is None:
         return "the facts know no such line" if found is None else "the line is missing"
     return ", ".join(
-        f"{name} {kept[name]}, facts say {found[name]}" for name in kept if kept[name] != found[name]
+        f"{name} {_told(kept[name])}, facts say {_told(found[name])}"
+        for name in kept
+        if kept[name] != found[name]
     )
+
+
+def _told(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def _check(name: str, found: Iterable[str]) -> Check:

@@ -1,12 +1,14 @@
 """Pay terms: what a batch pays, in which currency, and how long it is expected to take; published before acceptance.
 
 Terms are sealed when the batch opens. From then on they change only in the workers' favour, and every change has a
-number of its own. A price is a promise on top of the floor, never instead of it: whoever takes longer is paid
-their time. There is no field in which a duty to keep pay secret could be written.
+number of its own and a moment from which it counts; what was worked before it keeps the pay of then. A price is a
+promise on top of the floor, never instead of it: whoever takes longer is paid their time. There is no field in which
+a duty to keep pay secret could be written.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import lru_cache
@@ -21,6 +23,7 @@ from payments.canonical import moment
 from payments.money import PLAIN, exponent, minor
 from payments.paid_time import grace_seconds
 from payments.settings import PaymentSettings
+from tasks.append_only import attach, only_grows
 from tasks.batches import Batch
 from tasks.db import Base
 from tasks.errors import Conflict, Invalid, NotFound
@@ -33,6 +36,8 @@ DAY_SECONDS: Final = 86_400
 GRACE_MAX: Final = 7_200
 """No silence counts for longer; whoever reads evidence may rely on it."""
 PRICE_MAX: Final = Decimal(10**9)
+RISE_AFTER: Final = timedelta(minutes=1)
+"""A rise counts a little later than it is recorded, so that no answer under way can be stored with the pay before."""
 PLACES: Final = Decimal("0.000001")
 
 
@@ -48,43 +53,22 @@ class TermsSealed(Conflict):
     """The batch has been opened with its pay terms; a price or an hourly rate may rise, nothing else may change."""
 
 
-class PayTerms(Base):
-    """What one batch pays; amounts in whole units of its currency."""
-
-    __tablename__ = "pay_terms"
-    __table_args__ = (
-        CheckConstraint("pay_mode IN ('hourly', 'piece')", name="pay_mode"),
-        CheckConstraint("(pay_mode = 'piece') = (piece_price IS NOT NULL)", name="piece_price"),
-        CheckConstraint("piece_price > 0 AND hourly_rate > 0", name="positive"),
-        CheckConstraint("0 < estimate_seconds AND estimate_seconds <= estimate_seconds_p95", name="estimate"),
-        CheckConstraint(f"grace_seconds BETWEEN 0 AND {GRACE_MAX}", name="grace"),
-        CheckConstraint("fee_percent BETWEEN 0 AND 100", name="fee"),
-        CheckConstraint("sensitive_multiplier >= 1", name="sensitive_multiplier"),
-    )
+class AgreedPay:
+    """The part of the terms that may rise, as it counts from a moment on; amounts in whole units of the currency."""
 
     batch_id: Mapped[UUID] = mapped_column(ForeignKey("batch.id"), primary_key=True)
-    revision: Mapped[int] = mapped_column(default=1)
     currency: Mapped[str] = mapped_column(String(3))
-    pay_mode: Mapped[Literal["hourly", "piece"]] = mapped_column(String(6))
     piece_price: Mapped[Decimal | None] = mapped_column(Numeric(20, 6))
     hourly_rate: Mapped[Decimal | None] = mapped_column(Numeric(20, 6))
-    estimate_seconds: Mapped[int]
-    estimate_seconds_p95: Mapped[int]
-    grace_seconds: Mapped[int]
-    fee_percent: Mapped[Decimal] = mapped_column(Numeric(5, 2))
     sensitive_multiplier: Mapped[Decimal] = mapped_column(Numeric(4, 2))
-    created_at: Mapped[datetime]
-    sealed_at: Mapped[datetime | None]
+    # Set for a draft too: what is asked of these terms is asked at moments after it.
+    counts_from: Mapped[datetime]
+    revision: Mapped[int]
 
     @property
     def price(self) -> Fraction:
         """What one answer earns, in exact minor units; nothing where time alone is paid."""
         return Fraction(0) if self.piece_price is None else minor(self.piece_price, self.currency)
-
-    @property
-    def fee(self) -> Fraction:
-        """The platform's share on top of what workers are paid."""
-        return Fraction(self.fee_percent) / 100
 
     @property
     def multiplier(self) -> Fraction:
@@ -95,7 +79,7 @@ class PayTerms(Base):
         """Give the requester's hourly promise as a pay rule document; None where the floor alone holds."""
         if self.hourly_rate is None:
             return None
-        day = self.created_at.date().isoformat()
+        day = self.counts_from.date().isoformat()
         return {
             "id": f"promise.{self.batch_id}",
             "version": self.revision,
@@ -111,12 +95,52 @@ class PayTerms(Base):
             "effective_to": None,
             "time_zone": "UTC",
             "source": {"title": "Pay terms of the batch"},
-            "recorded_at": moment(self.created_at),
+            "recorded_at": moment(self.counts_from),
             "supersedes": None,
             "confidence": "A",
             "verified_by": [],
             "review_by": day,
         }
+
+
+class TermsRevision(AgreedPay, Base):
+    """What a sealed batch pays from a moment on: one row when it opens, and one for each rise."""
+
+    __tablename__ = "terms_revision"
+
+    revision: Mapped[int] = mapped_column(primary_key=True)
+
+
+GUARDS: Final = only_grows("terms_revision")
+attach(TermsRevision.__table__, GUARDS)
+
+
+class PayTerms(AgreedPay, Base):
+    """What one batch pays, as it stands."""
+
+    __tablename__ = "pay_terms"
+    __table_args__ = (
+        CheckConstraint("pay_mode IN ('hourly', 'piece')", name="pay_mode"),
+        CheckConstraint("(pay_mode = 'piece') = (piece_price IS NOT NULL)", name="piece_price"),
+        CheckConstraint("piece_price > 0 AND hourly_rate > 0", name="positive"),
+        CheckConstraint("0 < estimate_seconds AND estimate_seconds <= estimate_seconds_p95", name="estimate"),
+        CheckConstraint(f"grace_seconds BETWEEN 0 AND {GRACE_MAX}", name="grace"),
+        CheckConstraint("fee_percent BETWEEN 0 AND 100", name="fee"),
+        CheckConstraint("sensitive_multiplier >= 1", name="sensitive_multiplier"),
+    )
+
+    pay_mode: Mapped[Literal["hourly", "piece"]] = mapped_column(String(6))
+    estimate_seconds: Mapped[int]
+    estimate_seconds_p95: Mapped[int]
+    grace_seconds: Mapped[int]
+    fee_percent: Mapped[Decimal] = mapped_column(Numeric(5, 2))
+    created_at: Mapped[datetime]
+    sealed_at: Mapped[datetime | None]
+
+    @property
+    def fee(self) -> Fraction:
+        """The platform's share on top of what workers are paid."""
+        return Fraction(self.fee_percent) / 100
 
 
 @dataclass(frozen=True)
@@ -176,12 +200,15 @@ def set_terms(
         )
     if sealed is not None and sealed.sealed_at is not None:
         _check_raise(sealed, wanted)
-    terms = sealed or PayTerms(batch_id=batch.id, revision=0, created_at=now)
+    terms = sealed or PayTerms(batch_id=batch.id, revision=0, created_at=now, counts_from=now)
     for name, value in vars(wanted).items():
         setattr(terms, name, value)
+    terms.revision += 1
     if terms.sealed_at is None:
         terms.grace_seconds = _grace(session, batch)
-    terms.revision += 1
+    else:
+        terms.counts_from = now + RISE_AFTER
+        session.add(_revision(terms))
     session.add(terms)
     session.flush()
     return terms
@@ -191,7 +218,8 @@ def seal(session: Session, terms: PayTerms, now: datetime) -> None:
     """Fix the terms because the batch opens; the time that silence may last is measured on its items as they are."""
     if terms.sealed_at is None:
         terms.grace_seconds = _grace(session, session.get_one(Batch, terms.batch_id))
-        terms.sealed_at = now
+        terms.sealed_at = terms.counts_from = now
+        session.add(_revision(terms))
         session.flush()
 
 
@@ -208,10 +236,41 @@ def find_terms(session: Session, batch_id: UUID) -> PayTerms | None:
     return session.get(PayTerms, batch_id)
 
 
+def agreed_pay(session: Session, every: Iterable[PayTerms]) -> dict[UUID, list[AgreedPay]]:
+    """Give what each of these batches paid from when on, the earliest first; a draft's terms as they stand."""
+    found: dict[UUID, list[AgreedPay]] = {terms.batch_id: [] for terms in every}
+    query = select(TermsRevision).where(TermsRevision.batch_id.in_(found))
+    for one in session.scalars(query.order_by(TermsRevision.batch_id, TermsRevision.revision)):
+        found[one.batch_id].append(one)
+    return {terms.batch_id: found[terms.batch_id] or [terms] for terms in every}
+
+
+def paid_at(revisions: Sequence[AgreedPay], at: datetime) -> AgreedPay:
+    """Give the pay that counted at a moment; before the first one, the first."""
+    return max((one for one in revisions if one.counts_from <= at), key=_counted, default=revisions[0])
+
+
+def _counted(one: AgreedPay) -> int:
+    return one.revision
+
+
 def plain(amount: Decimal) -> str:
     """Write an amount as plain digits, without exponent and without needless zeros."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _revision(terms: PayTerms) -> TermsRevision:
+    names = (
+        "batch_id",
+        "currency",
+        "piece_price",
+        "hourly_rate",
+        "sensitive_multiplier",
+        "counts_from",
+        "revision",
+    )
+    return TermsRevision(**{name: getattr(terms, name) for name in names})
 
 
 @lru_cache(maxsize=1)

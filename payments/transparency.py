@@ -31,7 +31,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from payments.append_only import attach, only_grows
 from payments.canonical import canonical
 from payments.ledger import Check, Journal
 from payments.merkle import (
@@ -46,6 +45,7 @@ from payments.merkle import (
 )
 from payments.signed_note import Head, sign, verify_note
 from payments.statements import documents
+from tasks.append_only import attach, only_grows
 from tasks.db import Base
 from tasks.errors import Conflict, NotFound
 

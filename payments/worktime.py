@@ -212,9 +212,13 @@ def accept_overdue(session: Session, now: datetime) -> int:
     return len(late)
 
 
-def declared_of(session: Session, worker_id: UUID, start: datetime, end: datetime) -> list[Declared]:
-    """Give the accepted declarations that touch a span."""
+def declared_of(
+    session: Session, worker_id: UUID, start: datetime, end: datetime, known_at: datetime | None = None
+) -> list[Declared]:
+    """Give the declarations that touch a span and were accepted by a moment, or are by now."""
+    known = () if known_at is None else (Declaration.decided_at <= known_at,)
     query = select(Declaration).where(
+        *known,
         Declaration.worker_id == worker_id,
         Declaration.state == DeclarationState.ACCEPTED,
         Declaration.start_at < end,
@@ -232,11 +236,14 @@ def declared_of(session: Session, worker_id: UUID, start: datetime, end: datetim
     ]
 
 
-def shares_of(session: Session, worker_id: UUID, start: datetime, end: datetime) -> list[Share]:
-    """Give a worker's credited time of a span: disjoint, in order, cut to the span."""
-    events = events_of(session, worker_id, start, end)
+def shares_of(
+    session: Session, worker_id: UUID, start: datetime, end: datetime, known_at: datetime | None = None
+) -> list[Share]:
+    """Give a worker's credited time of a span, as known at a moment or now: disjoint, in order, cut to the span."""
+    events = events_of(session, worker_id, start, end, known_at)
     intervals = measure(events, _grace(session, events))
-    return _cut(allocate(intervals, declared_of(session, worker_id, start, end)), start, end)
+    declared = declared_of(session, worker_id, start, end, known_at)
+    return _cut(allocate(intervals, declared), start, end)
 
 
 def gaps_of(session: Session, worker_id: UUID, start: datetime, end: datetime) -> list[Gap]:

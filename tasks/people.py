@@ -1,21 +1,23 @@
 """People: workers, requesters, organizers and operators. One person has one role.
 
 Where a worker works, and in which time zone, is declared by the worker and can be changed; nothing here is measured.
+A change of place counts from its moment on: what was worked before it stays where it was worked.
 Sign-in lives with the pages, money with the payments; this is who somebody is for the work.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from schemas.definition import CONTENT_CLASSES, LANGUAGES
+from tasks.append_only import attach, only_grows
 from tasks.db import Base, new_id
 from tasks.errors import Invalid, NotFound
 
@@ -80,6 +82,23 @@ class Person(Base):
         return "w-" + self.id.hex[-6:]
 
 
+class WorkPlace(Base):
+    """Where somebody works from a moment on, by their own word; the last one is where they work now."""
+
+    __tablename__ = "work_place"
+    __table_args__ = (Index("ix_work_place_person", "person_id", "since"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("person.id"))
+    since: Mapped[datetime]
+    place: Mapped[str | None]
+    area: Mapped[str | None]
+
+
+GUARDS: Final = only_grows("work_place")
+attach(WorkPlace.__table__, GUARDS)
+
+
 def add_person(
     session: Session,
     *,
@@ -107,6 +126,7 @@ def add_person(
     )
     session.add(person)
     session.flush()
+    _work_at(session, person, now)
     return person
 
 
@@ -127,8 +147,9 @@ def settle(
     area: str | None,
     time_zone: str,
     languages: Iterable[str],
+    now: datetime,
 ) -> None:
-    """Change where, when and in which languages somebody works, by their own word.
+    """Change where, when and in which languages somebody works from now on, by their own word.
 
     Raises UnknownPlace, UnknownTimeZone, UnknownLanguage.
     """
@@ -140,8 +161,28 @@ def settle(
         raise UnknownPlace("This area is not one that a pay rule names.", field="area")
     if not set(spoken) <= set(LANGUAGES):
         raise UnknownLanguage(field="languages")
+    before = (person.place, person.area)
     person.place, person.area = place or None, area or None
     person.time_zone, person.languages = time_zone, spoken
+    if before != (person.place, person.area):
+        _work_at(session, person, now)
+    session.flush()
+
+
+def work_places(session: Session, person_id: UUID) -> list[WorkPlace]:
+    """Give where somebody has worked since when, the earliest first."""
+    query = select(WorkPlace).where(WorkPlace.person_id == person_id)
+    return list(session.scalars(query.order_by(WorkPlace.since, WorkPlace.id)))
+
+
+def place_at(places: Sequence[WorkPlace], at: datetime) -> tuple[str | None, str | None]:
+    """Give place and area at a moment; before the first one, the first."""
+    here = next((one for one in reversed(places) if one.since <= at), places[0])
+    return here.place, here.area
+
+
+def _work_at(session: Session, person: Person, now: datetime) -> None:
+    session.add(WorkPlace(person_id=person.id, since=now, place=person.place, area=person.area))
     session.flush()
 
 

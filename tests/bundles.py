@@ -10,16 +10,18 @@ from typing import Any
 
 import factories
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from annotate import audit_bundle
 from payments import earnings, funding, payouts, payroll, worktime
 from payments.canonical import canonical
+from payments.earnings import Earning
 from payments.paid_time import Category
 from payments.periods import PayPeriod, period_at
 from payments.signed_note import Head, sign, verifier_key
 from payments.terms import set_terms
-from tasks import assignments
+from tasks import assignments, people
 from tasks.assignments import Assignment
 from tasks.batches import Batch
 from tasks.people import Person
@@ -148,6 +150,64 @@ def closed_week(session: Session, now: datetime) -> PayPeriod:
     nairobi(session, now)
     abroad(session, now)
     return close(session, now)
+
+
+def changeable_week(session: Session, now: datetime) -> Person:
+    """Somebody moves from Kenya to France in the middle of an item whose pay rises twice; closed and paid."""
+    factories.floors(session, now)
+    worker = factories.worker(session, now)
+    batch = served(session, now, hourly_rate="290")
+    day = Day(session, worker, now)
+    for clock, rate in (("09:10:00", "300"), ("09:30:00", "2000")):
+        set_terms(
+            session,
+            batch,
+            currency="KES",
+            pay_mode="piece",
+            piece_price="31",
+            hourly_rate=rate,
+            estimate_seconds=120,
+            now=day.at(clock),
+        )
+    first = day.open(batch, "09:00:00")
+    day.proofs(first, "09:00:30", "09:10:30", 30)
+    day.submit(first, "09:11:00")
+    people.settle(
+        session,
+        worker,
+        place="FR",
+        area=None,
+        time_zone="Europe/Paris",
+        languages=["fr"],
+        now=day.at("09:20:00"),
+    )
+    second = day.open(batch, "09:15:00")
+    day.proofs(second, "09:15:30", "09:39:30", 30)
+    day.submit(second, "09:40:00")
+    close(session, now)
+    return worker
+
+
+def corrected_weeks(session: Session, now: datetime) -> list[PayPeriod]:
+    """A closed week to which ten minutes are added in the next one by rule, and two in the one after by silence."""
+    factories.floors(session, now)
+    worker = nairobi(session, now)
+    first = close(session, now)
+    batch_id = session.scalars(select(Earning.batch_id).order_by(Earning.at)).first()
+    day = Day(session, worker, now)
+    for start, end in (("10:00:00", "10:10:00"), ("10:20:00", "10:22:00")):
+        worktime.declare(
+            session,
+            worker_id=worker.id,
+            batch_id=batch_id,
+            start=day.at(start),
+            end=day.at(end),
+            reason="reading",
+            now=now + timedelta(days=8),
+        )
+    second = close(session, now + timedelta(days=8))
+    worktime.accept_overdue(session, now + timedelta(days=15))
+    return [first, second, close(session, now + timedelta(days=15))]
 
 
 def close(session: Session, now: datetime) -> PayPeriod:

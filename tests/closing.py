@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import factories
@@ -18,7 +18,7 @@ from payments.earnings import DraftLine
 from payments.ledger import Move, checks
 from payments.paid_time import Category, Share
 from payments.periods import PayPeriod, period_at
-from payments.terms import set_terms
+from payments.terms import seal, set_terms
 from tasks.batches import Batch
 from tasks.people import Person
 
@@ -81,9 +81,10 @@ def drafted(lines: list[tuple[DraftLine, Payer | None]]) -> list[Draft]:
 def paid_batch(session: Session, now: datetime, currency: str, price: str, **more: Any) -> Batch:
     """An open batch with a price per answer and 1,000.00 in its reserve."""
     made = factories.served(session, now, **more)
-    set_terms(
+    terms = set_terms(
         session, made, currency=currency, pay_mode="piece", piece_price=price, estimate_seconds=60, now=now
     )
+    seal(session, terms, now)
     fund(session, f"batch_reserve:{made.id}:{currency}", 100_000, now)
     return made
 
@@ -100,6 +101,10 @@ def work(session: Session, of: Batch, by: Person, start: datetime, seconds: int)
     factories.answer(session, held, end)
     earnings.accrue(session, held, "submitted", end)
     return end
+
+
+LONG_AFTER: Final = datetime(2027, 6, 1, tzinfo=UTC)
+"""When all that a test records is known."""
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,10 @@ def canonical(value: Any) -> bytes:
 
 @dataclass
 class Facts:
-    """What all workers have in common."""
+    """What all workers have in common; `covered` are the periods that the bundle speaks for."""
 
     periods: dict[str, Row]
+    covered: dict[str, Row]
     rules: list[Row]
     fx: list[Row]
     batches: dict[str, Row]
@@ -45,6 +46,16 @@ class Facts:
         """Give a batch's pay terms."""
         return self.batches[batch].get("terms") if batch in self.batches else None
 
+    def pay(self, batch: str | None) -> list[Row]:
+        """Give what a batch paid from when on, the earliest first."""
+        terms = self.terms(batch)
+        return terms["pay"] if terms else []
+
+    def week(self, line: Row) -> Row | None:
+        """Give the week in which the work of a line was done."""
+        at = line["segment_start"]
+        return next((one for one in self.periods.values() if one["starts_at"] <= at < one["ends_at"]), None)
+
     def grace(self, batch: str | None) -> int:
         """Say how long silence counts."""
         terms = self.terms(batch)
@@ -57,12 +68,17 @@ class Worker:
 
     id: str
     place: str
-    places: dict[str, Row]
+    places: list[Row]
     rows: dict[str, list[Placed]]
 
     def of(self, name: str) -> list[Row]:
         """Give the rows of one file."""
         return [row for _, row in self.rows[name]]
+
+    def batches(self) -> set[str | None]:
+        """Give the batches that the evidence names."""
+        named = ("events", "earnings", "declarations")
+        return {row.get("batch") for name in named for row in self.of(name)}
 
 
 class InOrder:
@@ -96,7 +112,9 @@ def workers(bundle: Bundle) -> Iterator[Worker]:
             raise Unreadable(place, "workers are not in order")
         last = row["id"]
         rows = {name: file.take(last) for name, file in files.items()}
-        yield Worker(last, place, {one["period"]: one for one in row["places"]}, rows)
+        if not row["places"]:
+            raise Unreadable(place, "the worker has no place")
+        yield Worker(last, place, _in_time(row["places"], "since"), rows)
     for file in files.values():
         if file.ahead is not None:
             raise Unreadable(file.ahead[0], "the worker is unknown, or the line is out of order")
@@ -122,7 +140,16 @@ def read_facts(bundle: Bundle) -> Facts:
         rules.append(row)
     fx = [row | {"recorded": micros(row["recorded_at"])} for _, row in bundle.rows("fx.jsonl")]
     batches = {row["id"]: row for _, row in bundle.rows("batches.jsonl")}
-    return Facts(periods, rules, fx, batches)
+    for row in batches.values():
+        if "terms" in row:
+            row["terms"]["pay"] = _in_time(row["terms"]["pay"], "counts_from")
+    covered = {code: periods[code] for code in bundle.manifest["periods"] if code in periods}
+    return Facts(periods, covered, rules, fx, batches)
+
+
+def _in_time(history: list[Row], since: str) -> list[Row]:
+    """Order what changed by its moment; of one moment the later row counts."""
+    return sorted(({**one, "at": micros(one[since])} for one in history), key=lambda one: one["at"])
 
 
 def _rule(text: bytes, place: str) -> Row:

@@ -31,19 +31,23 @@ FORMS = {
     "base64": re.compile(r"[A-Za-z0-9+/]*={0,2}"),
 }
 
-TERMS = {
+PAY = {
     "revision": "int",
-    "currency": "currency",
-    "pay_mode": "text",
+    "counts_from": "time",
     "piece_price?": "decimal",
     "hourly_rate?": "decimal",
+    "sensitive_multiplier": "decimal",
+}
+TERMS = {
+    "currency": "currency",
+    "pay_mode": "text",
     "estimate_seconds": "int",
     "estimate_seconds_p95": "int",
     "grace_seconds": "int",
     "fee_percent": "decimal",
-    "sensitive_multiplier": "decimal",
     "created_at": "time",
     "sealed_at?": "time",
+    "pay": [PAY],
 }
 TRACE = {
     "rule": "text",
@@ -127,7 +131,7 @@ FILES: dict[str, dict[str, Any]] = {
         "closed_at?": "time",
         "terms?": TERMS,
     },
-    "workers.jsonl": {"id": "uuid", "places": [{"period": "week", "place?": "text", "area?": "text"}]},
+    "workers.jsonl": {"id": "uuid", "places": [{"since": "time", "place?": "text", "area?": "text"}]},
     "assignments.jsonl": {
         "id": "uuid",
         "worker": "uuid",
@@ -198,6 +202,7 @@ FILES: dict[str, dict[str, Any]] = {
         "trace": [TRACE],
         "evidence": "sha256",
         "journal?": "int",
+        "corrects?": "uuid",
         "made_at": "time",
     },
     "payslips.jsonl": {

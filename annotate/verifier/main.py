@@ -42,19 +42,22 @@ def _verify(bundle: Bundle, report: Report, key: str | None, old: list[tuple[str
     bundle.check_hashes()
     facts = read_facts(bundle)
     scope = report.check("the bundle covers what it says", DIFFERENCE)
-    scope.expect("periods.jsonl", "the periods", list(facts.periods), manifest["periods"])
+    scope.expect("periods.jsonl", "the periods", list(facts.covered), manifest["periods"])
     wages = Wages(bundle, facts)
     wages.run()
     totals = {
         one["currency"]: {n: v for n, v in one.items() if n != "currency"} for one in manifest["totals"]
     }
     scope.expect("manifest.json", "the totals", totals, wages.totals)
-    ledger = Ledger(bundle, wages.booked, set(facts.periods))
+    ledger = Ledger(bundle, wages.booked, set(facts.covered))
     ledger.run()
     files = {row["run"]: row["file_sha256"] for _, row in ledger.payouts.values() if "file_sha256" in row}
     check_log(bundle, head, ledger.commitments, files, old)
     report.facts["due lines"] = wages.lines.counted
     report.facts["journals"] = ledger.whole.counted
+    for currency, amount in sorted(wages.owed.items()):
+        words = "were accepted after the last close; the next one pays them"
+        report.notes.append(f"{amount} minor units of {currency} {words}")
     if ledger.others:
         note = f"{ledger.others} wages of other periods are in the ledger; their evidence is in other bundles"
         report.notes.append(note)

@@ -317,3 +317,37 @@ def test_the_export_holds_what_the_page_shows(site: Any, worked: Worked, browser
     assert lines[1].startswith("2026-11-16T09:00:00+03:00,2026-11-16T09:04:00+03:00,240,yes,")
     assert len(lines) == 5
     assert "attachment" in answer.headers["content-disposition"]
+
+
+def test_time_added_to_a_settled_week_is_promised_for_the_next_pay_day(site: Any, worked: Worked) -> None:
+    with after(site, worked, worked.brian) as client:
+        start = site.now + timedelta(hours=3)
+        sent = {"start": start.isoformat(), "end": (start + timedelta(minutes=10)).isoformat()}
+        sent |= {"batch": str(worked.batch_id), "reason": "reading"}
+        assert client.post("/api/v1/declarations", json=sent).status_code == 201
+        (late,) = client.get("/api/v1/pay").json()["added_to_settled_weeks"]
+        # Both answers together were under the floor, so ten minutes at 275.00 an hour are due whole, less a rounding.
+        assert (late["corrects_week"], late["seconds"]) == ("2026-W47", 600)
+        assert 45 * 100 <= round(float(late["due"]) * 100) <= 4584
+        page = plain(client.get("/pay").text)
+        assert "Added to weeks that were settled before" in page
+        assert f"KES {late['due']}" in page
+    with site.session() as session:
+        period = period_at(session, worked.over, worked.over)
+
+    def run(step: Any) -> Any:
+        with site.session() as session:
+            return step(session)
+
+    payroll.close_period(run, period.id, period.ends_at)
+    with after(site, worked, worked.brian) as client:
+        client.headers[CLOCK_HEADER] = (period.ends_at + timedelta(hours=1)).isoformat()
+        assert client.get("/api/v1/pay").json()["added_to_settled_weeks"] == []
+        newest = client.get("/api/v1/payslips").json()[0]
+        assert newest["total"] == late["due"]
+        page = plain(client.get(f"/pay/payslips/{newest['id']}").text)
+        assert "added to week 2026-W47, 0:10:00" in page
+        (line,) = client.get(f"/api/v1/payslips/{newest['id']}").json()["payslip"]["lines"]
+        page = plain(client.get(f"/pay/lines/{line['due_line']}").text)
+        assert "This adds to week 2026-W47" in page
+        assert "The line that it corrects" in page

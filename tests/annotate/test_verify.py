@@ -68,6 +68,53 @@ def rows(content: bytes, name: str) -> list[dict[str, Any]]:
 # What is right
 
 
+def test_time_added_after_a_close_is_paid_by_the_weeks_that_accept_it(
+    session: Session, now: datetime
+) -> None:
+    periods = bundles.corrected_weeks(session, now)
+    for period in periods:
+        report = checked(bundles.bundle(session, period, now + timedelta(days=21)))
+        assert findings(report) == []
+        assert report.exit_code == 0
+    last = bundles.bundle(session, periods[2], now + timedelta(days=21))
+    lines = sorted(rows(last, "due_lines.jsonl"), key=lambda row: str(row["period"]))
+    # X was time-bound: 1,900 s at 275.00 were 145.14; 2,500 s are 190.98, and 2,620 s are 200.14 (200.1388...).
+    assert [
+        (row["period"], row["seconds"], row["due"]) for row in lines if row["seconds"] not in {360, 240}
+    ] == [
+        ("2026-W47", 1900, 14514),
+        ("2026-W48", 600, 4584),
+        ("2026-W49", 120, 916),
+    ]
+    assert sum(row["due"] for row in lines if "corrects" in row) == 4584 + 916
+    for name, change, places in (
+        ("due_lines", lower_the_correction, {"due_lines.jsonl", "journals.jsonl"}),
+        ("due_lines", without_the_correction, {"payslips.jsonl", "journals.jsonl"}),
+        ("due_lines", without_the_first_correction, {"due_lines.jsonl"}),
+        ("declarations", not_accepted, {"due_lines.jsonl"}),
+    ):
+        report = checked(forged(last, f"{name}.jsonl", change))
+        assert report.exit_code in {1, 2, 3}
+        said = findings(report)
+        assert all(any(finding.startswith(place) for finding in said) for place in places), said
+
+
+def test_who_moves_and_whose_pay_rises_is_paid_what_held_at_each_moment(
+    session: Session, now: datetime
+) -> None:
+    bundles.changeable_week(session, now)
+    made = bundles.bundle(session, period_at(session, now, now), now)
+    assert findings(checked(made)) == []
+    lines = rows(made, "due_lines.jsonl")
+    kenya, dearer, abroad, dearest = sorted(lines, key=lambda row: str(row["segment_start"]))
+    assert [row.get("place") for row in lines].count("FR") == 2
+    assert [kenya["rate"], dearer["rate"]] == ["29000/1", "30000/1"]
+    assert [abroad["currency"], dearest["currency"]] == ["EUR", "EUR"]
+    assert dearest["rule"].startswith("promise.")
+    for name, change in (("workers", moved_earlier), ("batches", raised_later)):
+        assert checked(forged(made, f"{name}.jsonl", change)).exit_code in {1, 2, 3}
+
+
 def test_a_closed_week_verifies(made: bytes) -> None:
     report = checked(made)
     assert findings(report) == []
@@ -250,6 +297,32 @@ def less_worked(rows: list[dict[str, Any]]) -> None:
 
 def cheaper_answer(rows: list[dict[str, Any]]) -> None:
     first(rows, kind="submitted")["price"] = "0.01"
+
+
+def lower_the_correction(rows: list[dict[str, Any]]) -> None:
+    row = first(rows, period="2026-W49")
+    row |= {"required": row["required"] - 5, "due": row["due"] - 5, "topup": row["topup"] - 5}
+
+
+def without_the_correction(rows: list[dict[str, Any]]) -> None:
+    rows.remove(first(rows, period="2026-W49"))
+
+
+def without_the_first_correction(rows: list[dict[str, Any]]) -> None:
+    rows.remove(first(rows, period="2026-W48"))
+
+
+def not_accepted(rows: list[dict[str, Any]]) -> None:
+    row = first(rows, accepted_by="silence")
+    row["state"] = "refused"
+
+
+def moved_earlier(rows: list[dict[str, Any]]) -> None:
+    rows[0]["places"][1]["since"] = "2026-11-16T06:10:00.000000Z"
+
+
+def raised_later(rows: list[dict[str, Any]]) -> None:
+    rows[0]["terms"]["pay"][1]["counts_from"] = "2026-11-16T06:12:00.000000Z"
 
 
 def richer_account(rows: list[dict[str, Any]]) -> None:

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from payments import earnings, worktime
 from payments.earnings import DraftLine, Earning, UnknownEnding, lines_for
 from payments.paid_time import Category
-from payments.terms import NoTerms, set_terms
-from tasks import assignments
+from payments.terms import NoTerms, seal, set_terms
+from tasks import assignments, people
 from tasks.assignments import Assignment
 from tasks.batches import Batch, open_batch
 from tasks.items import open_slots
@@ -313,3 +313,53 @@ def test_a_submission_of_this_very_moment_is_in_pay_so_far(session: Session, now
     nobody = factories.worker(session, now)
     empty = earnings.pay_so_far(session, nobody, now + START, now)
     assert [empty.lines, empty.due, empty.hourly, empty.floor] == [[], 0, None, 27500]
+
+
+def test_a_promise_counts_from_the_moment_it_is_made(session: Session, now: datetime) -> None:
+    factories.floors(session, now)
+    wednesday = now + timedelta(days=2)
+    worker, batch = factories.worker(session, now), factories.served(session, wednesday)
+    seal(session, factories.terms(session, batch, wednesday, hourly_rate="400"), wednesday)
+    Morning(session, worker, wednesday).open(batch, "09:00:00")
+    (line,) = lines_for(session, worker, now + START, now + timedelta(days=6), now + timedelta(days=6))
+    assert line.rate == Fraction(40000)
+    assert line.rule == f"promise.{batch.id}@1"
+    assert line.segment_start == wednesday
+
+
+def test_a_rise_counts_a_minute_later_and_never_before(session: Session, now: datetime) -> None:
+    factories.floors(session, now)
+    worker = factories.worker(session, now)
+    batch = factories.served(session, now)
+    seal(session, factories.terms(session, batch, now, piece_price="5"), now)
+    factories.terms(session, batch, clock(now, "09:00:00"), piece_price="8")
+    day = Morning(session, worker, now)
+    for start, end in (("09:00:10", "09:00:20"), ("09:01:10", "09:01:20")):
+        day.submit(day.open(batch, start), end)
+    prices = session.scalars(select(earnings.Earning.piece_price).order_by(earnings.Earning.at)).all()
+    assert prices == [Decimal(5), Decimal(8)]
+
+
+def test_who_moves_is_paid_by_the_place_of_each_moment(session: Session, now: datetime) -> None:
+    factories.floors(session, now)
+    worker, batch = factories.worker(session, now), served(session, now)
+    held = Morning(session, worker, now).open(batch, "09:00:00")
+    for minute in range(1, 20):
+        at = clock(now, f"09:{minute:02}:00")
+        worktime.record(session, worker_id=worker.id, kind="proof", now=at, assignment=held)
+    people.settle(
+        session,
+        worker,
+        place="FR",
+        area=None,
+        time_zone="Europe/Paris",
+        languages=["fr"],
+        now=clock(now, "09:10:00"),
+    )
+    later = clock(now, "12:00:00")
+    lines = lines_for(session, worker, now + START, later, later)
+    assert [(one.place, one.currency, one.seconds) for one in lines] == [
+        ("KE", "KES", 600),
+        ("FR", "EUR", 660),
+    ]
+    assert [lines[0].segment_end, lines[1].segment_start] == [clock(now, "09:10:00")] * 2

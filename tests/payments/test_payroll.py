@@ -9,14 +9,15 @@ from typing import Any
 import closing
 import factories
 import pytest
-from closing import Week, failed, runner
+from closing import LONG_AFTER, Week, failed, runner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from payments import earnings, payroll, worktime
 from payments.due_lines import DueLine, payable
+from payments.earnings import Earning
 from payments.ledger import Journal, balance
 from payments.payouts import Payout, runs_of
 from payments.payroll import (
@@ -42,7 +43,7 @@ def week(session: Session, now: datetime) -> Week:
 
 
 def wrong(session: Session) -> list[str]:
-    return [f"{check.name}: {check.detail}" for check in recheck(session) if not check.ok]
+    return [f"{check.name}: {check.detail}" for check in recheck(session, LONG_AFTER) if not check.ok]
 
 
 def close(session: Session, week: Week) -> None:
@@ -256,3 +257,32 @@ def test_whoever_worked_however_is_paid_at_least_agreed_and_required(
     assert {(line.worker_id, line.batch_id) for line in lines} == set(answers)
     assert wrong(session) == []
     outer.rollback()
+
+
+def test_a_lease_open_at_the_end_is_ended_before_its_week_is_settled(session: Session, week: Week) -> None:
+    before = week.period.ends_at - timedelta(hours=3)
+    late = factories.worker(session, before, name="Late")
+    batch = factories.served(session, before)
+    factories.terms(session, batch, before)
+    run_out = factories.assignment(session, batch, late, before)
+    worktime.open_assignment(session, run_out, before)
+    running = factories.assignment(session, batch, late, week.over)
+    close(session, week)
+    assert (run_out.state, running.state) == ("expired", "leased")
+    (line,) = lines_of(session, week.period.id, late.id)
+    assert line.seconds_by == {"interrupted": 120}
+    assert wrong(session) == []
+
+
+def test_what_the_sweep_finds_after_a_close_is_paid_with_the_week_that_finds_it(
+    session: Session, week: Week
+) -> None:
+    close(session, week)
+    gone = session.scalars(select(Earning).where(Earning.batch_id == week.photos.id)).first()
+    assert gone is not None
+    session.execute(text("ALTER TABLE earning DISABLE TRIGGER USER"))
+    session.delete(gone)
+    session.flush()
+    earnings.sweep(session, week.over)
+    query = select(Earning.at).where(Earning.assignment_id == gone.assignment_id)
+    assert session.scalars(query).one() == week.over

@@ -5,18 +5,21 @@ from datetime import datetime, timedelta
 import closing
 import factories
 import pytest
-from closing import Week, runner
+from closing import LONG_AFTER, Week, runner
 from sqlalchemy import delete, text, update
 from sqlalchemy.orm import Session
 
 from payments import worktime
-from payments.due_lines import DueLine
+from payments.due_lines import DueLine, lines_of
 from payments.earnings import Earning
 from payments.payouts import Payout
 from payments.payroll import close_period
 from payments.payslips import Payslip
+from payments.periods import period_at
 from payments.proofs import Proof
 from payments.reconciliation import recheck
+from payments.terms import set_terms
+from tasks import people
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def week(session: Session, now: datetime) -> Week:
 
 def wrong(session: Session) -> dict[str, str]:
     session.expire_all()
-    return {check.name: check.detail for check in recheck(session) if not check.ok}
+    return {check.name: check.detail for check in recheck(session, LONG_AFTER) if not check.ok}
 
 
 def without_guards(session: Session, *tables: str) -> None:
@@ -38,7 +41,7 @@ def without_guards(session: Session, *tables: str) -> None:
 
 def test_right_books_pass_and_all_is_checked(session: Session, week: Week) -> None:
     assert wrong(session) == {}
-    names = {check.name for check in recheck(session)}
+    names = {check.name for check in recheck(session, LONG_AFTER)}
     assert "debits equal credits in every currency" in names
     assert "every line is what the facts say" in names
     assert len(names) >= 16
@@ -126,9 +129,37 @@ def test_time_that_is_accepted_later_is_owed_and_nothing_is_wrong(
         now=week.over + timedelta(hours=1),
     )
     assert wrong(session) == {}
-    owed = next(check for check in recheck(session) if check.name == "corrections owed")
+    owed = next(check for check in recheck(session, LONG_AFTER) if check.name == "corrections owed")
     assert owed.detail.startswith(f"2026-W47 worker {week.amina.id}: ")
     assert owed.detail.endswith(" KES")
+    later = period_at(session, week.over, week.over)
+    close_period(runner(session), later.id, later.ends_at)
+    (line,) = lines_of(session, later.id)
+    assert line.segment_start == week.period.starts_at
+    assert line.due > 0
+    assert wrong(session) == {}
+    owed = next(check for check in recheck(session, LONG_AFTER) if check.name == "corrections owed")
+    assert owed.detail == ""
+
+
+def test_a_correction_that_was_lowered_is_found(session: Session, now: datetime, week: Week) -> None:
+    worktime.declare(
+        session,
+        worker_id=week.amina.id,
+        batch_id=week.messages.id,
+        start=now + timedelta(hours=5),
+        end=now + timedelta(hours=5, minutes=10),
+        reason="read the guideline",
+        now=week.over + timedelta(hours=1),
+    )
+    later = period_at(session, week.over, week.over)
+    close_period(runner(session), later.id, later.ends_at)
+    (line,) = lines_of(session, later.id)
+    due = line.due
+    without_guards(session, "due_line")
+    less = {"due": DueLine.due - 1, "required": DueLine.required - 1, "topup": DueLine.topup - 1}
+    session.execute(update(DueLine).where(DueLine.id == line.id).values(**less))
+    assert f"due {due - 1}, facts say {due}" in wrong(session)["every line is what the facts say"]
 
 
 def test_work_that_was_never_settled_is_owed_a_line(session: Session, now: datetime, week: Week) -> None:
@@ -138,6 +169,27 @@ def test_work_that_was_never_settled_is_owed_a_line(session: Session, now: datet
 
 
 def test_whoever_moved_since_was_paid_where_they_were(session: Session, week: Week) -> None:
-    week.amina.place, week.amina.area = "US", None
-    session.flush()
+    people.settle(
+        session,
+        week.amina,
+        place="US",
+        area=None,
+        time_zone="America/New_York",
+        languages=["en"],
+        now=week.over,
+    )
+    assert wrong(session) == {}
+
+
+def test_a_rise_after_the_close_changes_nothing_before_it(session: Session, week: Week) -> None:
+    set_terms(
+        session,
+        week.photos,
+        currency="KES",
+        pay_mode="piece",
+        piece_price="90",
+        hourly_rate="9000",
+        estimate_seconds=60,
+        now=week.over,
+    )
     assert wrong(session) == {}

@@ -20,6 +20,14 @@ GUARDS = (
     END $$
     """,
     """
+    CREATE OR REPLACE TRIGGER work_place_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON work_place
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER terms_revision_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON terms_revision
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+    """,
+    """
     CREATE OR REPLACE TRIGGER fx_rate_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON fx_rate
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
     """,
@@ -252,6 +260,17 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_person")),
     )
+    op.create_table(
+        "work_place",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("place", sa.String(), nullable=True),
+        sa.Column("area", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_work_place_person_id_person")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_work_place")),
+    )
+    op.create_index("ix_work_place_person", "work_place", ["person_id", "since"], unique=False)
     op.create_table(
         "progress",
         sa.Column("subject", sa.Uuid(), nullable=False),
@@ -596,14 +615,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("journal_id", name=op.f("uq_due_line_journal_id")),
     )
     op.create_index(op.f("ix_due_line_batch_id"), "due_line", ["batch_id"], unique=False)
-    op.create_index(op.f("ix_due_line_worker_id"), "due_line", ["worker_id"], unique=False)
+    op.create_index("ix_due_line_worker", "due_line", ["worker_id", "segment_start"], unique=False)
     op.create_index(
         "uq_due_line_segment",
         "due_line",
         ["period_id", "worker_id", "batch_id", "segment_start"],
         unique=True,
         postgresql_nulls_not_distinct=True,
-        postgresql_where=sa.text("corrects IS NULL"),
     )
     op.create_table(
         "item",
@@ -632,6 +650,7 @@ def upgrade() -> None:
         sa.Column("grace_seconds", sa.Integer(), nullable=False),
         sa.Column("fee_percent", sa.Numeric(precision=5, scale=2), nullable=False),
         sa.Column("sensitive_multiplier", sa.Numeric(precision=4, scale=2), nullable=False),
+        sa.Column("counts_from", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("sealed_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
@@ -648,6 +667,18 @@ def upgrade() -> None:
         sa.CheckConstraint("sensitive_multiplier >= 1", name=op.f("ck_pay_terms_sensitive_multiplier")),
         sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_pay_terms_batch_id_batch")),
         sa.PrimaryKeyConstraint("batch_id", name=op.f("pk_pay_terms")),
+    )
+    op.create_table(
+        "terms_revision",
+        sa.Column("batch_id", sa.Uuid(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("piece_price", sa.Numeric(precision=20, scale=6), nullable=True),
+        sa.Column("hourly_rate", sa.Numeric(precision=20, scale=6), nullable=True),
+        sa.Column("sensitive_multiplier", sa.Numeric(precision=4, scale=2), nullable=False),
+        sa.Column("counts_from", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_terms_revision_batch_id_batch")),
+        sa.PrimaryKeyConstraint("batch_id", "revision", name=op.f("pk_terms_revision")),
     )
     op.create_table(
         "reserve_estimate",
