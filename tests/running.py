@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import closing
 import factories
@@ -96,6 +97,7 @@ class Running:
     people: dict[str, Person] = field(default_factory=dict)
     batches: dict[str, Batch] = field(default_factory=dict)
     period: PayPeriod | None = None
+    gap_day: str = ""
 
     @contextlib.contextmanager
     def session(self) -> Iterator[Session]:
@@ -234,9 +236,13 @@ def _past(session: Session, instance: Running, monday: datetime) -> None:
 
 
 def _gap(session: Session, instance: Running, now: datetime) -> None:
-    """This morning's work with an interval that no proof vouches for."""
+    """Work of today with an interval that no proof vouches for, all of it on one day of the worker's."""
     worker, batch = instance.people["worker"], instance.batches["past"]
+    zone = ZoneInfo(worker.time_zone)
     start = now - timedelta(hours=2)
+    if start.astimezone(zone).date() != (start + timedelta(minutes=30)).astimezone(zone).date():
+        start -= timedelta(hours=2)
+    instance.gap_day = start.astimezone(zone).date().isoformat()
     start = closing.work(session, batch, worker, start, 300)
     closing.work(session, batch, worker, start + timedelta(minutes=12), 240)
 
