@@ -1,12 +1,13 @@
-"""Marks of several workers on one item brought together: spans by majority, boxes by place.
+"""Marks of several workers on one item brought together: spans by their characters, boxes by place.
 
-Pure. A span is kept if more than half of the answers hold exactly it. Boxes of one label that overlap by half or more
-(intersection over union) are one thing seen by several: it is kept if at least half of the answers saw it, with the
-median of their corners. Nobody counts twice for one thing.
+Pure. A character is kept under a label if more than half of the answers mark it so, and what is kept side by side is
+one span: workers agree on most of a passage more often than on its exact ends. Boxes of one label that overlap by half
+or more (intersection over union) are one thing seen by several: it is kept if at least half of the answers saw it,
+with the median of their corners. Nobody counts twice for one thing.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import Any
 
@@ -15,15 +16,32 @@ SAME_BOX_MIN = 0.5
 
 Mark = dict[str, Any]
 Corners = tuple[float, float, float, float]
+Stretch = tuple[int, int]
 
 
 def combine_spans(answers: Sequence[Sequence[Mark]]) -> list[Mark]:
-    """Give the spans that more than half of the answers hold, in the text's order."""
-    votes = Counter(
-        span for answer in answers for span in {(one["start"], one["end"], one["label"]) for one in answer}
-    )
-    kept = sorted(span for span, count in votes.items() if 2 * count > len(answers))
-    return [{"start": start, "end": end, "label": label} for start, end, label in kept]
+    """Give the spans whose characters more than half of the answers mark, in the text's order."""
+    turns: dict[str, Counter[int]] = defaultdict(Counter)
+    for answer in answers:
+        for label, places in stretches((one["start"], one["end"], one["label"]) for one in answer).items():
+            for start, end in places:
+                turns[label][start] += 1
+                turns[label][end] -= 1
+    kept = [
+        (start, end, label) for label, turn in turns.items() for start, end in _held(turn, len(answers) / 2)
+    ]
+    return [{"start": start, "end": end, "label": label} for start, end, label in sorted(kept)]
+
+
+def stretches(spans: Iterable[tuple[int, int, str]]) -> dict[str, list[Stretch]]:
+    """Join what touches or overlaps under one label, so that each character counts once."""
+    found: dict[str, list[Stretch]] = defaultdict(list)
+    for start, end, label in sorted(spans):
+        places = found[label]
+        joined = places and start <= places[-1][1]
+        known_start, known_end = places.pop() if joined else (start, end)
+        places.append((known_start, max(end, known_end)))
+    return dict(found)
 
 
 def combine_boxes(answers: Sequence[Sequence[Mark]]) -> list[Mark]:
@@ -48,6 +66,18 @@ def overlap(one: Corners, other: Corners) -> float:
         return 0.0
     shared = width * height
     return shared / (_area(one) + _area(other) - shared)
+
+
+def _held(turns: Counter[int], more_than: float) -> Iterator[Stretch]:
+    """Give where the sum of the turns so far is high enough."""
+    height, start = 0, None
+    for place, turn in sorted(turns.items()):
+        height += turn
+        if height > more_than and start is None:
+            start = place
+        elif height <= more_than and start is not None:
+            yield start, place
+            start = None
 
 
 def _join(clusters: list[tuple[str, dict[int, Corners]]], voter: int, label: str, box: Corners) -> None:

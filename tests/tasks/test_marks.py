@@ -1,4 +1,8 @@
-"""Spans by majority, boxes by place; nobody counts twice."""
+"""Spans by their characters, boxes by place; nobody counts twice."""
+
+import itertools
+from collections import Counter
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -15,13 +19,38 @@ def box(x: float, y: float, width: float, height: float, label: str = "House") -
     return {"x": x, "y": y, "width": width, "height": height, "label": label}
 
 
-def test_a_span_needs_more_than_half() -> None:
+def test_a_character_needs_more_than_half() -> None:
     assert combine_spans([[span(0, 5)], [span(0, 5), span(8, 9)], [span(0, 4)]]) == [span(0, 5)]
+    assert combine_spans([[span(0, 6)], [span(2, 9)], [span(4, 7)]]) == [span(2, 7)]
+    assert combine_spans([[span(0, 6)], [span(2, 9)]]) == [span(2, 6)]
     assert combine_spans([[span(0, 5)], []]) == []
 
 
-def test_a_span_given_twice_by_one_counts_once() -> None:
-    assert combine_spans([[span(0, 5), span(0, 5)], [], []]) == []
+def test_spans_of_other_labels_and_places_stay_apart() -> None:
+    both = [span(0, 5), span(0, 5, "Place"), span(7, 9)]
+    assert combine_spans([both, both]) == both
+    assert combine_spans([[span(0, 5)], [span(0, 5, "Place")]]) == []
+
+
+def test_a_character_marked_twice_by_one_counts_once() -> None:
+    assert combine_spans([[span(0, 5), span(0, 5), span(3, 6)], [], []]) == []
+
+
+spans = st.builds(lambda start, length: span(start, start + length), st.integers(0, 15), st.integers(1, 8))
+
+
+@given(st.lists(st.lists(spans, max_size=4), min_size=1, max_size=5), st.randoms(use_true_random=False))
+def test_what_is_kept_is_what_more_than_half_marked(
+    answers: list[list[dict[str, int]]], random: Random
+) -> None:
+    marked = [{at for one in answer for at in range(one["start"], one["end"])} for answer in answers]
+    votes = Counter(at for characters in marked for at in characters)
+    kept = combine_spans(answers)
+    assert {at for one in kept for at in range(one["start"], one["end"])} == {
+        at for at, count in votes.items() if 2 * count > len(answers)
+    }
+    assert all(one["end"] < other["start"] for one, other in itertools.pairwise(kept))
+    assert combine_spans(random.sample(answers, len(answers))) == kept
 
 
 def test_boxes_of_one_thing_meet_in_the_median_corner() -> None:
