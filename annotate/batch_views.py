@@ -9,17 +9,15 @@ from litestar import Response
 from annotate.visit import Visit
 from payments import funding, quotes, terms, wages
 from payments.money import text
-from schemas.fields import KINDS, Field
+from schemas.fields import Field
 from schemas.uploads import FILE_BYTES_MAX, export_cell
-from tasks import agreement, consensus, intake, progress
+from tasks import consensus, intake, progress
 from tasks.batches import Batch, BatchState, item_count, slot_counts
+from tasks.distances import measures
 from tasks.intake import Upload, UploadState
 from tasks.projects import Definition, Project
 
 PROBLEMS_SHOWN = 100
-NOT_MEASURED = "Agreement on marks is not measured yet; the export holds every mark."
-METRICS: dict[str, agreement.Metric] = {"ordinal": "ordinal", "interval": "interval"}
-"""The measures of distance that alpha knows besides equality."""
 
 
 def batch_page(
@@ -177,19 +175,14 @@ def _fields(visit: Visit, batch: Batch) -> list[Field]:
 
 def _agreement(visit: Visit, batch: Batch, field: Field) -> dict[str, Any]:
     answers = consensus.field_answers(visit.session, batch.id, field)
-    metric = METRICS.get(KINDS[field.kind].distance, "nominal")
-    measures = {
-        "alpha": agreement.alpha(answers, metric),
-        "percent": agreement.percent_agreement(answers),
-        "ac1": agreement.gwet_ac1(answers),
-    }
-    if field.kind in consensus.COMBINED:
-        # Marks agree in part; counting them as equal or not would say that nobody ever agrees.
-        measures = dict.fromkeys(measures, agreement.Measure(None, NOT_MEASURED))
+    found = measures(field.kind, answers)
     return {
         "field": field.name,
         "label": field.label,
         "answers": len(answers),
-        "metric": metric,
-        **{name: {"value": found.value, "why": found.why} for name, found in measures.items()},
+        "metric": found.metric,
+        **{
+            name: {"value": measure.value, "why": measure.why}
+            for name, measure in (("alpha", found.alpha), ("percent", found.percent), ("ac1", found.ac1))
+        },
     }

@@ -1,8 +1,10 @@
 """A recording: real answers of a crowd from a folder, as steps that each worker took one after the other.
 
-`answers.csv` holds task, worker, label and sometimes the seconds it took; `gold.csv` the known answers. A worker's
-repeated answer to a task is an edit, a further version of the same answer. Where no time was recorded one is assumed,
-and said so; the week in which the work is laid is chosen by whoever plays it.
+`answers.csv` holds task, worker, label and sometimes the seconds it took; `gold.csv` the known answers. A label is a
+class, a number, or a JSON list of marks: [start, end) for spans, [x0, y0, x1, y1] for boxes. What was marked is not
+part of a recording: a text of the same length, or the address of a picture, stands for it. A worker's repeated answer
+to a task is an edit, a further version of the same answer. Where no time was recorded one is assumed, and said so; the
+week in which the work is laid is chosen by whoever plays it.
 """
 
 import csv
@@ -24,6 +26,10 @@ CHOICES_MAX: Final = 20
 """More different labels than this, all of them numbers, are measurements and not classes."""
 REDUNDANCY_MAX: Final = 100
 FIELD: Final = "label"
+MARK: Final = "mark"
+"""The one label of recorded marks."""
+MARKED: Final = {"spans": "text", "boxes": "image"}
+"""Where what is marked stands in an item's data."""
 _SUBMISSIONS: Final = uuid5(NAMESPACE_URL, "fairlabel:replay")
 
 
@@ -74,20 +80,20 @@ class Recording:
         """Give the newest version of each (task, worker)."""
         return {(step.task, step.worker): step for steps in self.steps.values() for step in steps}
 
-    def value(self, label: str) -> str | int | float:
+    def value(self, label: str) -> Any:
         """Give a label as the field stores it."""
+        if self.kind == "spans":
+            return [{"start": start, "end": end, "label": MARK} for start, end in json.loads(label)]
+        if self.kind == "boxes":
+            return [
+                {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0, "label": MARK}
+                for x0, y0, x1, y1 in json.loads(label)
+            ]
         return label if self.kind == "choice" else _number(label)
 
     def definition(self) -> dict[str, Any]:
         """Make the task definition from the labels that were given."""
-        labels = sorted({step.label for step in self.final().values()}, key=_natural)
-        field: dict[str, Any] = {"name": FIELD, "kind": self.kind, "label": "Answer", "required": True}
-        if self.kind == "choice":
-            field["options"] = [{"value": label, "label": label} for label in labels]
-        else:
-            numbers = [_number(label) for label in labels]
-            field |= {"min": min(numbers), "max": max(numbers)}
-        text = {"type": "string", "minLength": 1, "maxLength": 200}
+        columns = ["task", *([MARKED[self.kind]] if self.kind in MARKED else [])]
         return {
             "fairlabel": 1,
             "title": f"Replay of {self.name}"[:120],
@@ -95,25 +101,54 @@ class Recording:
             "instructions": "Answers that a real crowd gave are played again; the texts are not part of the recording.",
             "data": {
                 "type": "object",
-                "required": ["task"],
-                "properties": {"task": text},
+                "required": columns,
+                "properties": {name: {"type": "string", "minLength": 1} for name in columns},
                 "additionalProperties": False,
             },
-            "show": [{"kind": "text", "from": "task", "label": "Task"}],
-            "fields": [field],
+            "show": [
+                {"kind": "image" if name == "image" else "text", "from": name, "label": name.capitalize()}
+                for name in columns
+            ],
+            "fields": [self._field()],
             "content_classes": ["none"],
         }
 
     def upload(self) -> bytes:
         """Write the tasks as JSON Lines, with gold where it is one of the field's values."""
         known = {step.label for step in self.final().values()}
+        marked = self._marked()
         lines = []
         for task in self.tasks:
-            row: dict[str, Any] = {"key": task, "data": {"task": f"{self.name} {task}"}}
+            row: dict[str, Any] = {
+                "key": task,
+                "data": {"task": f"{self.name} {task}"} | marked.get(task, {}),
+            }
             if task in self.gold and (self.kind != "choice" or self.gold[task] in known):
                 row["gold"] = {FIELD: self.value(self.gold[task])}
             lines.append(json.dumps(row, ensure_ascii=False))
         return "\n".join(lines).encode() + b"\n"
+
+    def _field(self) -> dict[str, Any]:
+        labels = sorted({step.label for step in self.final().values()}, key=_natural)
+        field: dict[str, Any] = {"name": FIELD, "kind": self.kind, "label": "Answer", "required": True}
+        if self.kind == "choice":
+            return field | {"options": [{"value": label, "label": label} for label in labels]}
+        if self.kind in MARKED:
+            return field | {"from": MARKED[self.kind], "labels": [{"value": MARK, "label": "Mark"}]}
+        numbers = [_number(label) for label in labels]
+        return field | {"min": min(numbers), "max": max(numbers)}
+
+    def _marked(self) -> dict[str, dict[str, str]]:
+        """Give what stands for the marked texts (as long as the marks reach) and pictures."""
+        if self.kind == "boxes":
+            return {task: {"image": f"/replay/{self.name}/{task}.png"} for task in self.tasks}
+        if self.kind != "spans":
+            return {}
+        length: dict[str, int] = defaultdict(lambda: 1)
+        given = [(step.task, step.label) for step in self.final().values()] + list(self.gold.items())
+        for task, label in given:
+            length[task] = max([length[task], *(end for _, end in json.loads(label))])
+        return {task: {"text": "x" * length[task]} for task in self.tasks}
 
     def submission(self, step: Step) -> UUID:
         """Give the submission id of a step: the same each time, so that playing twice stores once."""
@@ -186,10 +221,7 @@ def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
 
 def _kind(labels: set[str]) -> str:
     if any(label.startswith("[") for label in labels):
-        raise NotPlayable(
-            "This recording holds marks (spans or boxes) in texts or pictures that are not in the folder, "
-            "and a mark cannot be checked without them. Recordings of classes and numbers can be played."
-        )
+        return _kind_of_marks(labels)
     numbers = all(_is_number(label) for label in labels)
     if len(labels) <= CHOICES_MAX:
         if len(labels) < 2:
@@ -201,6 +233,20 @@ def _kind(labels: set[str]) -> str:
             "a reference. Recordings of classes and numbers can be played."
         )
     return "number"
+
+
+def _kind_of_marks(labels: set[str]) -> str:
+    """Tell spans from boxes by how many numbers a mark has."""
+    try:
+        sizes = {len(mark) for label in labels for mark in json.loads(label)}
+    except (ValueError, TypeError):
+        sizes = set()
+    kind = {2: "spans", 4: "boxes"}.get(sizes.pop()) if len(sizes) == 1 else None
+    if kind is None:
+        raise NotPlayable(
+            "The lists of this recording are neither all spans, [start, end), nor all boxes, [x0, y0, x1, y1]."
+        )
+    return kind
 
 
 def _is_number(text: str) -> bool:

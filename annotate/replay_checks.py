@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,12 +19,14 @@ import numpy as np
 from annotate import api_steps
 from annotate.api_client import Api
 from annotate.exports import pseudonym
-from annotate.recordings import FIELD, Recording
+from annotate.recordings import FIELD, MARKED, Recording
 from annotate.replay import Stage
 from payments.money import floor_minor, text
 from schemas.answers import comparable
-from tasks import agreement
-from tasks.agreement import Answers, Outcome
+from tasks import aggregators
+from tasks.aggregators import Outcome
+from tasks.agreement import Answers
+from tasks.distances import alike, measures
 
 WITHIN: Final = 1e-9
 WEIGHED_WITHIN: Final = 2e-6
@@ -76,7 +78,7 @@ def settle(stage: Stage, say: Callable[[str], None]) -> Export:
 
         def all_seen() -> bool:
             found[:] = [export(requester, stage.batch_id)]
-            return all(_has_seen(item) for item in found[0].items.values())
+            return all(_has_seen(item, stage.recording.kind) for item in found[0].items.values())
 
         api_steps.wait_until(all_seen, CONSENSUS_LIMIT, "The consensus", 0.5)
         say("consensus has seen every answer")
@@ -95,7 +97,7 @@ def settle(stage: Stage, say: Callable[[str], None]) -> Export:
 
 def differs_from_mix(found: Export) -> list[str]:
     """Name the items whose weighed winner or confidence is not what their exported answers give."""
-    outcome = agreement.mix(found.of_field("choice"))
+    outcome = aggregators.mix(found.of_field("choice"))
     different = []
     for task, label, confidence in zip(outcome.items, outcome.labels, outcome.confidence, strict=True):
         weighed = found.items[task]["consensus"]["weighed"].get(FIELD)
@@ -134,12 +136,17 @@ def stored(stage: Stage, found: Export, counted: int) -> dict[str, Any]:
 
 
 def quality(recording: Recording, found: Export) -> dict[str, Any]:
-    """Say how often the consensus and the majority are right where gold is known; level labels share the chance."""
-    if recording.kind != "choice" or not recording.gold:
-        return {"gold": 0, "consensus": None, "majority": None}
-    answers = found.of_field("choice")
-    votes, mixed = agreement.majority(answers), agreement.mix(answers)
+    """Say how right the consensus is where gold is known, beside the majority or, for marks, one answer alone.
+
+    Labels that are level share the chance. Marks are right in part: as much as they are like the gold.
+    """
     gold = {task: label for task, label in recording.gold.items() if task in found.items}
+    if not gold or recording.kind == "number":
+        return {"gold": 0, "consensus": None, "majority": None}
+    if recording.kind in MARKED:
+        return _quality_of_marks(recording, found, gold)
+    answers = found.of_field("choice")
+    votes, mixed = aggregators.majority(answers), aggregators.mix(answers)
     right = 0.0
     level = _chances(mixed, gold)
     for task, label in gold.items():
@@ -152,22 +159,33 @@ def quality(recording: Recording, found: Export) -> dict[str, Any]:
     }
 
 
-def measures(folder: Path, recording: Recording, found: Export, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """Give alpha from the export and as the batch shows it, beside the reference where there is one."""
-    metric = "nominal" if recording.kind == "choice" else "interval"
-    exported = agreement.alpha(
-        found.of_field(recording.kind), "nominal" if metric == "nominal" else "interval"
-    )
+def _quality_of_marks(recording: Recording, found: Export, gold: Mapping[str, str]) -> dict[str, Any]:
+    kind = recording.kind
+    together, alone = [], []
+    for task, label in gold.items():
+        known = comparable(kind, recording.value(label))
+        item = found.items[task]
+        winner = item["consensus"]["fields"][FIELD]["winner"]
+        together.append(alike(kind, [known, comparable(kind, winner)]))
+        alone += [
+            alike(kind, [known, comparable(kind, answer["value"][FIELD])]) for answer in item["annotations"]
+        ]
+    return {"gold": len(gold), "consensus": mean(together), "majority": None, "one_answer": mean(alone)}
+
+
+def agreed(folder: Path, recording: Recording, found: Export, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Give agreement from the export and as the batch shows it, beside the reference where there is one."""
+    exported = measures(recording.kind, found.of_field(recording.kind))
     vectors = folder.resolve().parent / VECTORS
     known: dict[str, Any] = json.loads(vectors.read_text("utf-8")) if vectors.exists() else {}
-    reference = known.get(recording.name, {}).get(f"alpha_{metric}")
+    reference = known.get(recording.name, {}).get(f"alpha_{exported.metric}")
     return {
-        "metric": metric,
-        "exported": exported.value,
-        "why": exported.why,
+        "metric": exported.metric,
+        "exported": exported.alpha.value,
+        "why": exported.alpha.why,
         "shown": shown["alpha"]["value"],
-        "shown_metric": shown["metric"],
         "reference": None if recording.left_out else reference,
+        "pairs_alike": exported.percent.value,
     }
 
 
@@ -236,32 +254,32 @@ def failures(report: dict[str, Any]) -> list[str]:
 
 
 def _off(alpha: dict[str, Any]) -> list[tuple[bool, str]]:
-    """Compare alpha with the reference; the figure shown on the page counts where it is the same measure."""
-    reference = alpha["reference"]
+    """Compare alpha with the reference, or else the batch's page with the export."""
+    exported, shown, reference = alpha["exported"], alpha["shown"], alpha["reference"]
     if reference is None:
-        return []
-    figures = {"the exported answers": alpha["exported"]}
-    if alpha["shown_metric"] == alpha["metric"]:
-        figures["the batch's page"] = alpha["shown"]
+        return [(_apart(exported, shown), f"alpha of the batch's page is {shown}, of its export {exported}")]
     return [
-        (
-            value is None or abs(value - reference) > WITHIN,
-            f"alpha of {where} is {value}, the reference is {reference}",
-        )
-        for where, value in figures.items()
+        (_apart(value, reference), f"alpha of {where} is {value}, the reference is {reference}")
+        for where, value in (("the exported answers", exported), ("the batch's page", shown))
     ]
 
 
-def _has_seen(item: dict[str, Any]) -> bool:
+def _apart(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is not other
+    return abs(one - other) > WITHIN
+
+
+def _has_seen(item: dict[str, Any], kind: str) -> bool:
     """Tell whether an item's consensus was computed from exactly the answers that it has now."""
     if not item["annotations"]:
         return True
     consensus = item["consensus"]
     if consensus is None or consensus["answers"] != len(item["annotations"]):
         return False
-    given = Counter(json.dumps(answer["value"][FIELD]) for answer in item["annotations"])
-    seen = {json.dumps(one["value"]): one["answers"] for one in consensus["fields"][FIELD]["distribution"]}
-    return dict(given) == seen
+    given = Counter(comparable(kind, answer["value"][FIELD]) for answer in item["annotations"])
+    distribution = consensus["fields"][FIELD]["distribution"]
+    return dict(given) == {comparable(kind, one["value"]): one["answers"] for one in distribution}
 
 
 def _chances(outcome: Outcome, gold: Mapping[str, str]) -> dict[str, float]:

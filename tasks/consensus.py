@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from itertools import combinations
 from typing import Any
 from uuid import UUID
 
@@ -20,10 +19,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from schemas.answers import comparable
 from schemas.definition import TaskDefinition
 from schemas.fields import Field
-from tasks import agreement
+from tasks import aggregators, agreement
 from tasks.answers import Answer, answers_to
 from tasks.batches import Batch, BatchState
 from tasks.db import Base
+from tasks.distances import alike
 from tasks.items import Item, Slot, SlotState, add_slot
 from tasks.marks import combine_boxes, combine_spans
 from tasks.projects import Definition
@@ -113,7 +113,7 @@ def refit(session: Session, batch: Batch, now: datetime) -> int:
     found: dict[int, dict[str, Any]] = {}
     for field in definition.fields:
         if field.kind in LABEL_KINDS:
-            outcome = agreement.mix(field_answers(session, batch.id, field))
+            outcome = aggregators.mix(field_answers(session, batch.id, field))
             for item, label, confidence in zip(
                 outcome.items, outcome.labels, outcome.confidence, strict=True
             ):
@@ -202,13 +202,12 @@ def _field_outcome(field: Field, answers: Sequence[Answer]) -> dict[str, Any]:
     if values and field.kind in COMBINED:
         winner = COMBINED[field.kind](values)
     pairs = len(labels) * (len(labels) - 1) // 2
-    alike = sum(one == other for one, other in combinations(labels, 2))
     return {
         "winner": winner,
         "distribution": [
             {"value": values[labels.index(label)], "answers": n} for label, n in counts.most_common()
         ],
-        "agreement": {"alike": alike, "pairs": pairs},
+        "agreement": {"alike": alike(field.kind, labels), "pairs": pairs},
     }
 
 

@@ -126,7 +126,7 @@ def run(stage: Any, folder: Path, console: Console) -> dict[str, Any]:
             "answers": {"sent": played.sent, "known_before": played.duplicates, "sent_again": played.again}
             | replay_checks.stored(stage, found, shown["answers"]),
             "accuracy": replay_checks.quality(recording, found),
-            "alpha": replay_checks.measures(folder, recording, found, shown),
+            "alpha": replay_checks.agreed(folder, recording, found, shown),
             "pay": replay_checks.pay(operator, codes),
             "recorded_seconds": replay_checks.recorded_seconds(recording),
             "verify": [verify(operator, code, console) for code in codes],
@@ -225,9 +225,15 @@ def rows(report: dict[str, Any]) -> list[tuple[str, str]]:
         made.append(
             ("Accuracy of the consensus", f"{right['consensus']:.4f} on {right['gold']:,} gold items")
         )
-        made.append(("Accuracy of majority vote", f"{right['majority']:.4f} (ties split)"))
+        made.append(
+            ("Accuracy of one answer alone", f"{right['one_answer']:.4f} (marks are right in part)")
+            if right["majority"] is None
+            else ("Accuracy of majority vote", f"{right['majority']:.4f} (ties split)")
+        )
     made.append((f"Alpha ({alpha['metric']}), export", figure(alpha["exported"])))
-    made.append((f"Alpha ({alpha['shown_metric']}), batch's page", figure(alpha["shown"])))
+    made.append((f"Alpha ({alpha['metric']}), batch's page", figure(alpha["shown"])))
+    if alpha["pairs_alike"] is not None:
+        made.append(("Pairs of answers alike", figure(alpha["pairs_alike"])))
     if alpha["reference"] is not None and alpha["exported"] is not None:
         difference = abs(alpha["exported"] - alpha["reference"])
         made.append(("Alpha, reference", f"{alpha['reference']:.12f} (difference {difference:.1e})"))

@@ -29,8 +29,9 @@ def project(client: Any) -> str:
     return str(made.json()["id"])
 
 
-def batch(client: Any, **more: Any) -> str:
-    made = client.post(f"/api/v1/projects/{project(client)}/batches", json={"name": "First", **more})
+def batch(client: Any, project_id: str = "", **more: Any) -> str:
+    project_id = project_id or project(client)
+    made = client.post(f"/api/v1/projects/{project_id}/batches", json={"name": "First", **more})
     assert made.status_code == 201, made.text
     return str(made.json()["id"])
 
@@ -43,9 +44,9 @@ def uploaded(site: Any, client: Any, content: bytes, name: str = "rows.jsonl") -
     return client.get(f"/api/v1/uploads/{sent.json()['id']}").json()
 
 
-def opened(site: Any, client: Any, **more: Any) -> str:
+def opened(site: Any, client: Any, rows: bytes = ROWS, **more: Any) -> str:
     batch_id = batch(client, **more)
-    client.post(f"/api/v1/batches/{batch_id}/uploads?name=rows.jsonl", content=ROWS)
+    client.post(f"/api/v1/batches/{batch_id}/uploads?name=rows.jsonl", content=rows)
     site.work_off()
     terms = {"currency": "KES", "pay_mode": "piece", "piece_price": "3.00", "estimate_seconds": 30}
     quote = client.put(f"/api/v1/batches/{batch_id}/terms", json=terms)
@@ -57,22 +58,26 @@ def opened(site: Any, client: Any, **more: Any) -> str:
     return batch_id
 
 
+def answered(site: Any, batch_id: str, value: dict[str, Any]) -> None:
+    """A new worker gives the same answer to all items."""
+    with site.session() as session:
+        worker = factories.worker(session, site.now)
+        for held in assignments.claim(session, session.get_one(Batch, batch_id), worker.id, site.now, 10):
+            answers.submit(
+                session,
+                assignment_id=held.id,
+                worker_id=worker.id,
+                submission_id=uuid4(),
+                value=value,
+                now=site.now,
+            )
+
+
 def test_a_batch_opens_with_its_money_and_is_exported_with_raw_answers_and_consensus(site: Any) -> None:
     with site.client("requester") as client:
         batch_id = opened(site, client)
-        with site.session() as session:
-            found = session.get_one(Batch, batch_id)
-            for _ in range(3):
-                worker = factories.worker(session, site.now)
-                for held in assignments.claim(session, found, worker.id, site.now, 10):
-                    answers.submit(
-                        session,
-                        assignment_id=held.id,
-                        worker_id=worker.id,
-                        submission_id=uuid4(),
-                        value={"sentiment": "positive"},
-                        now=site.now,
-                    )
+        for _ in range(3):
+            answered(site, batch_id, {"sentiment": "positive"})
         site.work_off()
         standing = client.get(f"/api/v1/batches/{batch_id}").json()
         assert standing["states"] == {"collecting": 0, "settled": 4, "contested": 0}
@@ -92,6 +97,43 @@ def test_a_batch_opens_with_its_money_and_is_exported_with_raw_answers_and_conse
         page = client.get(f"/batches/{batch_id}")
         assert page.status_code == 200
         assert "Every item is decided." in page.text
+
+
+def test_agreement_on_marks_is_shown_to_people_and_programs(site: Any) -> None:
+    made = {"name": "Names", "purpose": "To find names.", "definition": factories.example("entities")}
+    rows = b"".join(
+        b'{"key": "s%d", "data": {"text": "Amina met Otieno in Kisumu."}}\n' % n for n in range(2)
+    )
+    amina = {"start": 0, "end": 5, "label": "person"}
+    given = [[amina], [amina, {"start": 10, "end": 16, "label": "person"}]]
+    with site.client("requester") as client:
+        project_id = client.post("/api/v1/projects", json=made).json()["id"]
+        batch_id = opened(site, client, project_id=project_id, rows=rows, answers_wanted=2)
+        before = client.get(f"/api/v1/batches/{batch_id}").json()["agreement"][0]
+        assert before["alpha"] == {
+            "value": None,
+            "why": "No item has two answers yet, so there is nothing to compare.",
+        }
+        for marks in given:
+            answered(site, batch_id, {"entities": marks})
+        site.work_off()
+        found = client.get(f"/api/v1/batches/{batch_id}").json()["agreement"][0]
+        # Five of 16 marked characters are shared in each item; over all, two pairs of six are the same.
+        assert found["metric"] == "span_overlap"
+        assert found["percent"]["value"] == pytest.approx(10 / 16)
+        assert found["alpha"]["value"] == pytest.approx(1 - (6 / 16) / (4 / 6 * 6 / 16))
+        assert found["ac1"]["value"] is None
+        page = client.get(f"/batches/{batch_id}").text
+        assert "0.625" in page
+        assert "-0.500" in page
+        assert (
+            "alike by the characters that both marked (F1). Gwet’s AC1 is for answers that are equal or not."
+            in page
+        )
+        lines = client.get(f"/batches/{batch_id}/export?kind=jsonl").text.splitlines()
+        field = json.loads(lines[0])["consensus"]["fields"]["entities"]
+        assert field["agreement"] == {"alike": 0.625, "pairs": 1}
+        assert field["winner"] == [amina]
 
 
 def test_a_batch_without_its_money_stays_a_draft_and_says_what_is_missing(site: Any) -> None:

@@ -15,16 +15,20 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from annotate import recordings, replay, replay_checks
-from annotate.commands.replay import last_monday, monday_of
+from annotate.commands.replay import last_monday, monday_of, run
 from annotate.commands.replay import replay as command
+from annotate.commands.replay import rows as rows_of_report
 from annotate.exports import pseudonym
 from annotate.recordings import NoRecording, NotPlayable
 from annotate.replay import Stage
 from annotate.replay_checks import Export
 from annotate.stack.throw_away import ThrowAway, throw_away_instance
+from schemas.answers import AnswerValidator
+from schemas.definition import parse
 
 CROWD = Path(__file__).resolve().parents[3] / "shared" / "data" / "crowd"
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
+MARKED_MONDAY = MONDAY + timedelta(weeks=1)
 
 
 def written(
@@ -90,6 +94,23 @@ def test_numbers_are_measured_and_not_voted_on(tmp_path: Path) -> None:
     assert made.value("-3") == -3
 
 
+def test_marks_lie_in_something_that_reaches_as_far(tmp_path: Path) -> None:
+    rows = [["0", "0", "[[1, 4], [6, 9]]"], ["0", "1", "[]"], ["1", "0", "[[0, 2]]"]]
+    made = recordings.read(written(tmp_path / "spans", rows, [["1", "[[0, 7]]"]], seconds=False), 20)
+    lines = [json.loads(line) for line in made.upload().splitlines()]
+    assert made.kind == "spans"
+    assert [len(line["data"]["text"]) for line in lines] == [9, 7]
+    assert lines[1]["gold"] == {"label": [{"start": 0, "end": 7, "label": "mark"}]}
+    checker = AnswerValidator(parse(made.definition()))
+    assert not checker.problems({"label": made.value(rows[0][2])}, lines[0]["data"])
+
+    rows = [["0", "0", "[[1, 2, 4.5, 8]]"], ["0", "1", "[]"]]
+    made = recordings.read(written(tmp_path / "boxes", rows, seconds=False), 20)
+    assert made.kind == "boxes"
+    assert made.value(rows[0][2]) == [{"x": 1, "y": 2, "width": 3.5, "height": 6, "label": "mark"}]
+    assert parse(made.definition()).fields[0].source == "image"
+
+
 def test_more_answers_than_a_batch_can_ask_for_are_left_out_and_counted(tmp_path: Path) -> None:
     rows = [["0", worker, "ab"[worker % 2], 3] for worker in range(103)]
     made = recordings.read(written(tmp_path / "many", rows), 20)
@@ -99,7 +120,9 @@ def test_more_answers_than_a_batch_can_ask_for_are_left_out_and_counted(tmp_path
 @pytest.mark.parametrize(
     ("rows", "why"),
     [
-        ([["0", "0", "[[1, 4]]"], ["0", "1", "[[2, 4]]"]], "marks"),
+        ([["0", "0", "[[1, 4]]"], ["0", "1", "[[2, 4, 6]]"]], "neither all spans"),
+        ([["0", "0", "[1, 4]"], ["0", "1", "[sic] a text"]], "neither all spans"),
+        ([["0", "0", "[]"], ["0", "1", "[]"]], "neither all spans"),
         ([["0", str(n), f"a text {n}"] for n in range(30)], "free texts"),
         ([["0", "0", "a"], ["0", "1", "a"]], "two labels"),
     ],
@@ -205,6 +228,52 @@ def test_a_crowd_is_played_killed_and_played_again(instance: ThrowAway, tmp_path
     assert paid["credited_seconds"] == replay_checks.recorded_seconds(recording)
     with pytest.raises(replay.WeekTaken, match="2026-W45"):
         replay.join(stage, lambda _: None)
+
+
+def test_marks_are_played_and_their_agreement_is_shown(instance: ThrowAway, tmp_path: Path) -> None:
+    marks = ["[[0, 10]]", "[[0, 8], [20, 30]]", "[]"]
+    rows = [
+        [task, worker, marks[(task + worker) % 3 if task else 0], 9]
+        for task in range(4)
+        for worker in range(3)
+    ]
+    folder = written(tmp_path / "marked", rows, [[task, "[[0, 10]]"] for task in range(4)])
+    stage = Stage(recordings.read(folder, 20), instance.urls, instance.token, MARKED_MONDAY, "US")
+    report = instance.look_after(lambda: run(stage, folder, Console(stderr=True)))
+    assert report["failures"] == []
+    assert report["alpha"]["metric"] == "span_overlap"
+    assert report["alpha"]["shown"] == report["alpha"]["exported"]
+    # Of three pairs, one shares 8 of 28 marked characters; two have one side unmarked. Task 0 is alike.
+    assert report["alpha"]["pairs_alike"] == pytest.approx((1 + 3 * (16 / 28) / 3) / 4)
+    assert report["accuracy"]["gold"] == 4
+    assert report["accuracy"]["consensus"] == pytest.approx((1 + 3 * 16 / 18) / 4)
+    report["wall_seconds"]["all"] = 1
+    labels = dict(rows_of_report(report))
+    assert labels["Accuracy of one answer alone"].startswith("0.6")
+    assert labels["Alpha (span_overlap), batch's page"] == labels["Alpha (span_overlap), export"]
+    with stage.as_requester(stage.over) as requester:
+        items = replay_checks.export(requester, stage.batch_id).items.values()
+    shown = [item["consensus"]["fields"]["label"]["agreement"] for item in items]
+    assert shown == [{"alike": 3, "pairs": 3}, *[{"alike": pytest.approx(16 / 28, abs=1e-6), "pairs": 3}] * 3]
+
+
+@pytest.mark.parametrize(
+    ("exported", "shown", "reference", "wrong"),
+    [
+        (0.5, 0.5, None, 0),
+        (None, None, None, 0),
+        (0.5, 0.5 + 1e-12, 0.5, 0),
+        (0.5, 0.6, None, 1),
+        (0.5, None, None, 1),
+        (0.5, 0.6, 0.5, 1),
+        (None, None, 0.5, 2),
+    ],
+)
+def test_alpha_is_compared_with_the_reference_or_else_with_the_page(
+    exported: float | None, shown: float | None, reference: float | None, wrong: int
+) -> None:
+    compared = replay_checks._off({"exported": exported, "shown": shown, "reference": reference})
+    assert sum(off for off, _ in compared) == wrong
 
 
 @pytest.mark.slow

@@ -10,17 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.agreement import (
-    Answers,
-    Outcome,
-    alpha,
-    dawid_skene,
-    fleiss_kappa,
-    gwet_ac1,
-    majority,
-    mix,
-    percent_agreement,
-)
+from tasks.aggregators import Outcome, dawid_skene, majority, mix
+from tasks.agreement import Answers, alpha, fleiss_kappa, gwet_ac1, percent_agreement
 
 CROWD = Path(__file__).resolve().parents[3] / "shared" / "data" / "crowd"
 VECTORS: dict[str, Any] = (
