@@ -36,7 +36,7 @@ lint: setup-dev ## Put the code in order: format it and mend what a program can 
 	@$(BIN)/ruff format .
 
 bench: setup-dev ## Measure against the yardsticks.
-	@$(BIN)/python tests/bench.py
+	@$(BIN)/python tests/bench/run.py
 
 shots: setup-dev ## Take a picture of each page at 1280×800 and 360×740.
 	@$(BIN)/python tests/browser_finder.py --install

@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,8 +28,8 @@ import annotate.tables  # noqa: F401  loads every table
 from annotate import auth
 from annotate.commands.up import web_service, worker_service
 from annotate.stack.home import Home
-from annotate.stack.process import Process, may_enter, service_user
-from annotate.stack.throw_away import free_port
+from annotate.stack.process import Process
+from annotate.stack.throw_away import directory, free_port
 from annotate.stack.valkey import Valkey
 from annotate.visit import COOKIE
 from payments import payouts, payroll, quotes, terms, transparency
@@ -115,7 +114,7 @@ class Running:
 @contextlib.contextmanager
 def running(server_url: str, name: str) -> Iterator[Running]:
     """Start broker, worker and web on a filled database of that name; everything is gone afterwards."""
-    root = _directory()
+    root = directory()
     home = Home(root, root / "run")
     for place in (home.run, home.logs):
         place.mkdir(mode=0o711)
@@ -297,15 +296,6 @@ def _draft(session: Session, instance: Running, now: datetime) -> None:
         session, batch, currency="EUR", pay_mode="piece", piece_price="0.06", estimate_seconds=31, now=now
     )
     instance.batches["draft"] = batch
-
-
-def _directory() -> Path:
-    """Make a directory that the servers' user may pass through, with a name short enough for sockets."""
-    user = service_user()
-    open_to_user = user is None or may_enter(Path(tempfile.gettempdir()), user)
-    root = Path(tempfile.mkdtemp(prefix="fairlabel-", dir=None if open_to_user else "/var/tmp"))
-    root.chmod(0o711)
-    return root
 
 
 def _environment(home: Home, url: str, database_url: str) -> dict[str, str]:

@@ -55,7 +55,7 @@ class ThrowAway:
 @contextlib.contextmanager
 def throw_away_instance(console: Console, known_from: datetime, keep: bool = False) -> Iterator[ThrowAway]:
     """Start an instance whose pay rules are known from a moment on; it is removed at the end unless kept."""
-    root = _directory()
+    root = directory()
     home = Home(root, root / "run")
     supervisor = Supervisor(console)
     try:
@@ -70,7 +70,7 @@ def throw_away_instance(console: Console, known_from: datetime, keep: bool = Fal
             shutil.rmtree(root, ignore_errors=True)
 
 
-def _directory() -> Path:
+def directory() -> Path:
     """Make a directory that the servers' user may pass through, with a name short enough for sockets."""
     user = service_user()
     open_to_user = user is None or may_enter(Path(tempfile.gettempdir()), user)
