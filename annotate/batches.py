@@ -4,8 +4,9 @@ The page shows one stage after the other and never hides what comes next. Money 
 what is long (an import) runs as a job and is watched here.
 """
 
+import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import IO, Any
 from uuid import UUID
 
@@ -18,12 +19,13 @@ from litestar.response import Redirect
 
 from annotate import access, batch_views
 from annotate.batch_views import as_json, batch_page, quote_json, upload_json
+from annotate.forms import FORM_TYPES
 from annotate.i18n import LANGUAGES
-from annotate.visit import FORM_TYPES, Visit
+from annotate.visit import Visit, before_the_body
 from payments import funding, terms
 from schemas.uploads import FILE_BYTES_MAX
 from tasks import batches, intake, projects
-from tasks.batches import Batch, BatchState
+from tasks.batches import Batch, BatchNotDraft, BatchState
 from tasks.errors import Conflict, Invalid
 from tasks.intake import FileTooLarge
 from tasks.projects import Project
@@ -60,14 +62,19 @@ class Pause(msgspec.Struct, forbid_unknown_fields=True):
     reason: str
 
 
-async def provide_body(
-    request: Request[Any, Any, Any], visit: NamedDependency[Visit]
-) -> AsyncIterator[IO[bytes]]:
-    """Keep a raw body in a temporary file: the memory stays bounded, the limit is held while it comes in.
+def may_upload(visit: Visit, batch_id: UUID) -> None:
+    """Let in who may add items to this batch. Raises UnknownBatch or BatchNotDraft."""
+    if access.batch_for(visit.session, visit.requester(), batch_id).state != BatchState.DRAFT:
+        raise BatchNotDraft
 
-    Nothing is read for somebody who may not send it.
-    """
-    visit.requester()
+
+def provide_no_form() -> Mapping[str, Any]:
+    """Read no form where the body is the file itself."""
+    return {}
+
+
+async def provide_body(request: Request[Any, Any, Any]) -> AsyncGenerator[IO[bytes], None]:
+    """Keep a raw body in a temporary file: the memory stays bounded, the limit is held while it comes in."""
     if request.content_type[0] in FORM_TYPES:
         raise Invalid("Send the file itself as the body, not in a form.")
     size = 0
@@ -76,7 +83,7 @@ async def provide_body(
             size += len(piece)
             if size > FILE_BYTES_MAX:
                 raise FileTooLarge(limit_bytes=FILE_BYTES_MAX)
-            kept.write(piece)
+            await asyncio.to_thread(kept.write, piece)
         kept.seek(0)
         yield kept
 
@@ -120,14 +127,19 @@ class BatchPages(Controller):
         batch = access.batch_for(visit.session, visit.requester(), batch_id)
         return visit.page("batches/live.html", **batch_views.live_context(visit, batch))
 
-    @post("/batches/{batch_id:uuid}/uploads", sync_to_thread=True, request_max_body_size=UPLOAD_BYTES_MAX)
+    @post(
+        "/batches/{batch_id:uuid}/uploads",
+        sync_to_thread=True,
+        guards=[before_the_body(may_upload)],
+        request_max_body_size=UPLOAD_BYTES_MAX,
+    )
     def upload(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> Response[Any]:
         """Take a file; its import is watched on the batch's page."""
         batch = access.batch_for(visit.session, visit.requester(), batch_id)
-        file = visit.form.get("file")
-        if not isinstance(file, UploadFile) or not file.filename:
+        files: list[UploadFile] = visit.form.get("file", [])
+        if len(files) != 1:
             raise Invalid("Choose a .csv or .jsonl file first.")
-        intake.receive(visit.session, batch, file.filename, pieces(file.file), visit.now)
+        intake.receive(visit.session, batch, files[0].filename, pieces(files[0].file), visit.now)
         return Redirect(f"/batches/{batch.id}")
 
     @get("/uploads/{upload_id:uuid}/problems.csv", sync_to_thread=True)
@@ -208,7 +220,11 @@ class BatchApi(Controller):
     @post(
         "/batches/{batch_id:uuid}/uploads",
         sync_to_thread=True,
-        dependencies={"sent_file": Provide(provide_body)},
+        guards=[before_the_body(may_upload)],
+        dependencies={
+            "form": Provide(provide_no_form, sync_to_thread=False),
+            "sent_file": Provide(provide_body),
+        },
         request_max_body_size=UPLOAD_BYTES_MAX,
     )
     def upload(

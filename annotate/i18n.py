@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_interval, format_time
 from babel.numbers import format_currency, format_decimal, format_percent
+from babel.units import format_unit
 
 from payments.money import exponent
 
@@ -89,6 +90,11 @@ class Formats:
     def number(self, value: int | Decimal) -> str:
         """Write a number."""
         return str(format_decimal(value, locale=self.locale))
+
+    def size(self, count: int) -> str:
+        """Write a number of bytes, as '64 MB' or '1 GB'."""
+        unit, part = ("gigabyte", 1 << 30) if count >= 1 << 30 else ("megabyte", 1 << 20)
+        return str(format_unit(count // part, f"digital-{unit}", "short", locale=self.locale))
 
     def percent(self, value: Fraction | Decimal) -> str:
         """Write a share as a percentage."""

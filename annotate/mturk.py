@@ -5,19 +5,19 @@ and field, and a file in which no row can be trusted stops the audit, because a 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import PurePath
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
 from litestar.datastructures import UploadFile
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 
 from annotate import wage_views
-from annotate.visit import Visit
+from annotate.visit import Visit, before_the_body
 from annotate.wage_views import Drawing
 from payments.floors import hourly
 from payments.mturk_audit import Audit, Floor, audit, floor_named
@@ -55,24 +55,11 @@ class Audited:
     unusable: int
 
 
-async def provide_files(
-    request: Request[Any, Any, Any],
-    form: NamedDependency[Mapping[str, Any]],  # noqa: ARG001  read before, never beside: one body has one reader
-) -> list[UploadFile]:
-    """Give all files that were sent under `files`."""
-    if request.content_type[0] != "multipart/form-data":
-        return []
-    sent = await request.form()
-    return [one for one in sent.getall("files", []) if isinstance(one, UploadFile) and one.filename]
-
-
 class TurkPages(Controller):
     """The audit as a page."""
 
     path = "/audit/mturk"
     include_in_schema = False
-    dependencies = {"files": Provide(provide_files)}
-    request_max_body_size = FILES_BYTES_MAX
 
     @get("/", sync_to_thread=True)
     def ask(self, visit: NamedDependency[Visit]) -> Response[Any]:
@@ -80,10 +67,14 @@ class TurkPages(Controller):
         visit.organizer()
         return page(visit, "US", [])
 
-    @post("/", sync_to_thread=True, status_code=200)
-    def audited(
-        self, visit: NamedDependency[Visit], files: NamedDependency[list[UploadFile]]
-    ) -> Response[Any]:
+    @post(
+        "/",
+        sync_to_thread=True,
+        status_code=200,
+        guards=[before_the_body(Visit.organizer)],
+        request_max_body_size=FILES_BYTES_MAX,
+    )
+    def audited(self, visit: NamedDependency[Visit]) -> Response[Any]:
         """Audit the files and show what they say."""
         visit.organizer()
         asked = visit.text("floor", 60).strip()
@@ -94,7 +85,7 @@ class TurkPages(Controller):
                 visit, asked, [{"field": "floor", "text": visit.gettext(problem.message)}], status=422
             )
         try:
-            made = audit_of(files, wanted)
+            made = audit_of(visit.form.get("files", []), wanted)
         except Invalid as problem:
             found = [Problem(**one) for one in problem.details.get("problems", [])]
             errors = [{"field": "files", "text": visit.gettext(problem.message)}]
@@ -107,17 +98,20 @@ class TurkApi(Controller):
 
     path = "/api/v1/audit/mturk"
     tags = ["audit"]
-    dependencies = {"files": Provide(provide_files)}
-    request_max_body_size = FILES_BYTES_MAX
 
-    @post("/", sync_to_thread=True, status_code=200)
-    def audited(
-        self, visit: NamedDependency[Visit], files: NamedDependency[list[UploadFile]]
-    ) -> Response[bytes]:
+    @post(
+        "/",
+        sync_to_thread=True,
+        status_code=200,
+        guards=[before_the_body(Visit.organizer)],
+        request_max_body_size=FILES_BYTES_MAX,
+    )
+    def audited(self, visit: NamedDependency[Visit]) -> Response[bytes]:
         """Audit result files, sent as multipart `files` with a `floor` (US, US-CA or 7.25USD); nothing is kept."""
         visit.organizer()
         wanted = floor_of(visit.text("floor", 60).strip() or "US", visit.now.date())
-        return Response(ENCODER.encode(document(audit_of(files, wanted))), media_type="application/json")
+        made = audit_of(visit.form.get("files", []), wanted)
+        return Response(ENCODER.encode(document(made)), media_type="application/json")
 
 
 def floor_of(named: str, day: date) -> Floor:

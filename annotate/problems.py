@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException
 from sqlalchemy.exc import DataError
 
 from annotate import i18n, rendering
+from annotate.forms import TooLarge
 from annotate.visit import LANGUAGE_COOKIE, THEME_COOKIE
 from tasks.errors import FairlabelError, Invalid
 
@@ -24,7 +25,6 @@ Asked = Request[Any, Any, Any]
 OF_THE_FRAMEWORK: Final = {
     404: "There is nothing at this address.",
     405: "This address does not take this kind of request.",
-    413: "This is too large.",
 }
 UNEXPECTED: Final = "Something went wrong on our side; nothing was stored half."
 
@@ -44,6 +44,8 @@ def known(request: Asked, error: FairlabelError) -> Response[Any]:
 
 def http(request: Asked, error: HTTPException) -> Response[Any]:
     """Answer an error of the framework: unknown address, wrong method, body that cannot be read."""
+    if error.status_code == TooLarge.status:
+        return known(request, TooLarge(limit_bytes=request.route_handler.resolve_request_max_body_size()))
     details: dict[str, Any] = {}
     if isinstance(error.extra, list):
         details["problems"] = [
@@ -93,6 +95,7 @@ def answer(request: Asked, status: int, name: str, sentence: str, details: dict[
         "status": status,
         "sentence": i18n.translations(lang).gettext(sentence),
         "problems": details.get("problems", []),
+        "limit_bytes": details.get("limit_bytes"),
         "reference": details.get("reference") if status == HTTPStatus.INTERNAL_SERVER_ERROR else None,
     }
     text = rendering.environment(lang).get_template("error.html").render(context)

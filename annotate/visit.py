@@ -6,17 +6,19 @@ browser must carry the sign-in's own token; programs carry a bearer token instea
 
 import hmac
 import logging
-from collections.abc import Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from litestar import Request, Response
-from litestar.datastructures import State, UploadFile
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from sqlalchemy.orm import Session
 
 from annotate import auth, i18n, rendering
+from annotate.forms import FORM_TYPES, Form
 from annotate.settings import WebSettings
 from tasks import clock
 from tasks.db import engine_for, transaction
@@ -29,9 +31,8 @@ LANGUAGE_COOKIE = "fairlabel_lang"
 THEME_COOKIE = "fairlabel_theme"
 CLOCK_HEADER = "fairlabel-clock"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
-FILE_FIELDS = {"file", "files"}
-"""Where a form may hold a file; one that stands elsewhere is passed over."""
+
+Asked = ASGIConnection[Any, Any, Any, Any]
 
 log = logging.getLogger(__name__)
 
@@ -113,20 +114,15 @@ def provide_session(state: State) -> Generator[Session, None, None]:
         yield session
 
 
-async def provide_form(request: Request[Any, Any, Any]) -> Mapping[str, Any]:
+async def provide_form(request: Request[Any, Any, Any]) -> AsyncGenerator[Mapping[str, Any], None]:
     """Read a sent form's fields; JSON bodies and raw uploads are left to their handlers."""
-    if request.method in SAFE_METHODS:
-        return {}
-    if request.content_type[0] not in FORM_TYPES:
-        return {}
-    form = await request.form()
-    fields: dict[str, Any] = {}
-    for name in form:
-        files = name in FILE_FIELDS
-        values = [one for one in form.getall(name) if isinstance(one, UploadFile) == files]
-        if values:
-            fields[name] = values[0] if files or len(values) == 1 else values
-    return fields
+    form = Form()
+    try:
+        if request.method not in SAFE_METHODS and request.content_type[0] in FORM_TYPES:
+            await form.read(request)
+        yield form.fields
+    finally:
+        await form.close()
 
 
 def provide_visit(
@@ -135,17 +131,35 @@ def provide_visit(
     form: NamedDependency[Mapping[str, Any]],
 ) -> Visit:
     """Put the visit together. Raises ForgedRequest for a write without the sign-in's token."""
+    visit = _visit(request, session, form)
+    if visit.viewer is not None and visit.viewer.csrf and request.method not in SAFE_METHODS:
+        sent = request.headers.get("x-csrf-token") or form.get("csrf", "")
+        if not isinstance(sent, str) or not hmac.compare_digest(sent, visit.viewer.csrf):
+            raise ForgedRequest
+    return visit
+
+
+def before_the_body(check: Callable[..., object]) -> Callable[[Asked, Any], None]:
+    """Make a guard that refuses before a byte of the body is read: `check` gets the visit and the path's ids.
+
+    It has a short transaction of its own, so that no connection is held while a large body comes in.
+    """
+
+    def guard(request: Asked, _handler: Any) -> None:
+        tasks: TaskSettings = request.app.state.tasks
+        with transaction(engine_for(tasks.database_url, tasks.database_pool)) as session:
+            check(_visit(request, session, {}), **request.path_params)
+
+    return guard
+
+
+def _visit(request: Asked, session: Session, form: Mapping[str, Any]) -> Visit:
     tasks: TaskSettings = request.app.state.tasks
     now = clock.now(session, simulated=tasks.simulated, said=_said_time(request))
-    viewer = _viewer(request, session, now)
-    if viewer is not None and viewer.csrf and request.method not in SAFE_METHODS:
-        sent = request.headers.get("x-csrf-token") or form.get("csrf", "")
-        if not isinstance(sent, str) or not hmac.compare_digest(sent, viewer.csrf):
-            raise ForgedRequest
     return Visit(
         session=session,
         now=now,
-        viewer=viewer,
+        viewer=_viewer(request, session, now),
         settings=request.app.state.web,
         tasks=tasks,
         lang=i18n.choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", "")),
@@ -157,7 +171,7 @@ def provide_visit(
     )
 
 
-def _viewer(request: Request[Any, Any, Any], session: Session, now: datetime) -> auth.Viewer | None:
+def _viewer(request: Asked, session: Session, now: datetime) -> auth.Viewer | None:
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         viewer = auth.viewer_by_token(session, bearer.strip())
@@ -168,7 +182,7 @@ def _viewer(request: Request[Any, Any, Any], session: Session, now: datetime) ->
     return auth.viewer_by_cookie(session, token, now) if token else None
 
 
-def _said_time(request: Request[Any, Any, Any]) -> datetime | None:
+def _said_time(request: Asked) -> datetime | None:
     said = request.headers.get(CLOCK_HEADER)
     if said is None:
         return None

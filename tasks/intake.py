@@ -40,6 +40,8 @@ class UnknownFileKind(Invalid):
 class FileTooLarge(Invalid):
     """The file is too large; split it and upload the parts."""
 
+    status = 413
+
 
 class UploadState(StrEnum):
     """Where an upload stands."""
