@@ -51,8 +51,7 @@ class Account(Controller):
         """Sign in with address and password."""
         email, next_page = visit.text("email", 300), visit.text("next_page", 500)
         try:
-            auth.count_attempt(visit.session, f"sign-in:{visit.address}", visit.now, minutes=10, most=30)
-            auth.count_attempt(visit.session, f"sign-in:{email.lower()}", visit.now, minutes=10, most=10)
+            visit.count_attempt("sign-in", email)
             person = auth.check_password(visit.session, email, visit.text("password", 2000))
         except (auth.SignInFailed, auth.TooManyAttempts) as problem:
             return visit.page(
@@ -84,7 +83,7 @@ class Account(Controller):
     @post("/join/{token:str}", sync_to_thread=True)
     def join(self, visit: NamedDependency[Visit], token: FromPath[str]) -> Response[Any]:
         """Join by invitation."""
-        auth.count_attempt(visit.session, f"join:{visit.address}", visit.now, minutes=10, most=30)
+        visit.count_attempt("join")
         ticket = auth.invitation(visit.session, token, visit.now)
         languages = visit.form.get("languages", [])
         try:
@@ -195,8 +194,7 @@ class AccountApi(Controller):
     def make_token(self, visit: NamedDependency[Visit], data: JSONBody[Credentials]) -> Response[Token]:
         """Exchange address and password for a token to send as `Authorization: Bearer …`."""
         try:
-            auth.count_attempt(visit.session, f"sign-in:{visit.address}", visit.now, minutes=10, most=30)
-            auth.count_attempt(visit.session, f"sign-in:{data.email.lower()}", visit.now, minutes=10, most=10)
+            visit.count_attempt("sign-in", data.email)
             person = auth.check_password(visit.session, data.email, data.password)
         except (auth.SignInFailed, auth.TooManyAttempts) as problem:
             body: Any = {"type": f"/help/errors#{type(problem).__name__}", "title": type(problem).__name__}

@@ -1,10 +1,12 @@
 """Sign-in: passwords (Argon2), server-side sessions, invitations, one-time links, API tokens.
 
 Registration is closed: people come by invitation. Every secret is shown once and stored as its SHA-256; a session can
-be ended from the server at any moment. Failed attempts are counted in the database, by address and by account.
+be ended from the server at any moment. Attempts are counted in the database, by address and by account, under names
+that nobody can read without the instance's secret key.
 """
 
 import hashlib
+import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +26,7 @@ PASSWORD_CHARACTERS_MIN = 10
 PASSWORD_CHARACTERS_MAX = 1000
 LINK_MINUTES = 60
 INVITATION_DAYS = 14
+ATTEMPT_MINUTES = 10
 
 _hasher = PasswordHasher()
 _NOBODY = _hasher.hash(secrets.token_hex(16))
@@ -100,7 +103,7 @@ class Ticket(Base):
 
 
 class Attempt(Base):
-    """How often something was tried in a window of time."""
+    """How often something was tried in a window of time; the bucket is a keyed hash of what was tried by whom."""
 
     __tablename__ = "attempt"
 
@@ -127,9 +130,14 @@ def hashed(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def plain(email: str) -> str:
+    """Give an address as it is stored: the same for whoever writes it with capitals or spaces."""
+    return email.strip().lower()
+
+
 def add_login(session: Session, person: Person, email: str, password: str, now: datetime) -> Login:
     """Give a person an address and a password. Raises WeakPassword, AddressTaken or Invalid."""
-    email = email.strip().lower()
+    email = plain(email)
     if "@" not in email or len(email) > 254 or any(character.isspace() for character in email):
         raise Invalid("This is no e-mail address.")
     if not PASSWORD_CHARACTERS_MIN <= len(password) <= PASSWORD_CHARACTERS_MAX:
@@ -144,7 +152,7 @@ def add_login(session: Session, person: Person, email: str, password: str, now: 
 
 def check_password(session: Session, email: str, password: str) -> Person:
     """Find who signs in. Raises SignInFailed, in the same time for a wrong address and a wrong password."""
-    login = session.scalar(select(Login).where(Login.email == email.strip().lower()))
+    login = session.scalar(select(Login).where(Login.email == plain(email)))
     try:
         _hasher.verify(login.password_hash if login else _NOBODY, password[:PASSWORD_CHARACTERS_MAX])
     except (VerificationError, InvalidHashError):
@@ -281,9 +289,13 @@ def revoke_api_token(session: Session, person_id: UUID, ticket_id: UUID, now: da
     ticket.used_at = now
 
 
-def count_attempt(session: Session, bucket: str, now: datetime, *, minutes: int, most: int) -> None:
-    """Count a try. Raises TooManyAttempts above `most` in the window of so many minutes."""
-    start = now.replace(minute=now.minute - now.minute % minutes, second=0, microsecond=0)
+def count_attempt(session: Session, secret_key: str, what: str, now: datetime, most: int) -> None:
+    """Count a try. Raises TooManyAttempts above `most` in a window of ten minutes.
+
+    Addresses are few enough to be guessed from a plain hash; with the key's hash, a copy of the database tells nothing.
+    """
+    bucket = hmac.digest(secret_key.encode(), what.encode(), "sha256").hex()
+    start = now.replace(minute=now.minute - now.minute % ATTEMPT_MINUTES, second=0, microsecond=0)
     count = session.scalar(
         insert(Attempt)
         .values(bucket=bucket, window_start=start, count=1)

@@ -92,7 +92,7 @@ class PeopleApi(Controller):
     def join(self, visit: NamedDependency[Visit], data: JSONBody[Joining]) -> dict[str, Any]:
         """Take an invitation: makes the account and gives a token to send as `Authorization: Bearer …`."""
         if not visit.tasks.simulated:
-            auth.count_attempt(visit.session, f"join:{visit.address}", visit.now, minutes=10, most=30)
+            visit.count_attempt("join")
         person = auth.join(
             visit.session,
             data.token,

@@ -1,12 +1,9 @@
-"""Settings of the web side. It refuses to start on a missing, short or well-known secret."""
+"""Settings of the web side. It refuses to start on a secret that others could know."""
 
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from tasks.settings import Settings, UnsafeSetting
-
-SECRET_CHARACTERS_MIN = 32
-WELL_KNOWN = ("change", "secret", "default", "example", "password", "insecure")
+from tasks.settings import Settings, UnsafeSetting, guessable
 
 
 class WebSettings(Settings, frozen=True, kw_only=True):
@@ -15,7 +12,7 @@ class WebSettings(Settings, frozen=True, kw_only=True):
     prefix: ClassVar[str] = "FAIRLABEL_"
 
     secret_key: str
-    """At least 32 random characters, as `openssl rand -hex 32` makes them; signs nothing that outlives it."""
+    """At least 32 random characters, as `openssl rand -hex 32` makes them; hides who tried to sign in."""
     base_url: str = "http://127.0.0.1:8000"
     """The address under which people reach this instance; https turns on secure cookies."""
     session_days: int = 30
@@ -25,9 +22,8 @@ class WebSettings(Settings, frozen=True, kw_only=True):
     """Other origins from which items' images, audio and video may come, separated by spaces."""
 
     def __post_init__(self) -> None:
-        """Refuse a secret that others could know."""
-        weak = len(set(self.secret_key)) < 10 or any(word in self.secret_key.lower() for word in WELL_KNOWN)
-        if len(self.secret_key) < SECRET_CHARACTERS_MIN or weak:
+        """Refuse a secret that others could know, and an address that is none."""
+        if guessable(self.secret_key):
             raise UnsafeSetting(
                 "FAIRLABEL_SECRET_KEY is missing, short or well known; make one with `openssl rand -hex 32`."
             )

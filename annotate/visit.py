@@ -30,6 +30,8 @@ COOKIE = "fairlabel"
 LANGUAGE_COOKIE = "fairlabel_lang"
 THEME_COOKIE = "fairlabel_theme"
 CLOCK_HEADER = "fairlabel-clock"
+ADDRESS_ATTEMPTS_MAX = 30
+ACCOUNT_ATTEMPTS_MAX = 10
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 Asked = ASGIConnection[Any, Any, Any, Any]
@@ -93,6 +95,14 @@ class Visit:
         if len(value) > most or "\x00" in value:
             raise Invalid(f"The field {name} is too long or holds a character that cannot be stored.")
         return value
+
+    def count_attempt(self, what: str, account: str = "") -> None:
+        """Count a try of the visit's address, and one at an account. Raises TooManyAttempts."""
+        key = self.settings.secret_key
+        auth.count_attempt(self.session, key, f"{what}:{self.address}", self.now, ADDRESS_ATTEMPTS_MAX)
+        if account:
+            tried = f"{what}:{auth.plain(account)}"
+            auth.count_attempt(self.session, key, tried, self.now, ACCOUNT_ATTEMPTS_MAX)
 
     @property
     def formats(self) -> i18n.Formats:

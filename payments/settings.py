@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 from typing import ClassVar
 
-from tasks.settings import Settings, UnsafeSetting
+from tasks.settings import Settings, UnsafeSetting, guessable
 
 
 class PaymentSettings(Settings, frozen=True, kw_only=True):
@@ -25,8 +25,10 @@ class PaymentSettings(Settings, frozen=True, kw_only=True):
         """Refuse a fee, a key or a name that is none."""
         if not self.fee_percent.is_finite() or not 0 <= self.fee_percent <= 100:
             raise UnsafeSetting("PAYMENTS_FEE_PERCENT is a number from 0 to 100. See deploy/env.example.")
-        if self.log_key and not re.fullmatch(r"[0-9a-fA-F]{64}", self.log_key):
-            raise UnsafeSetting("PAYMENTS_LOG_KEY is 64 hex digits; make it with `openssl rand -hex 32`.")
+        if self.log_key and (not re.fullmatch(r"[0-9a-fA-F]{64}", self.log_key) or guessable(self.log_key)):
+            raise UnsafeSetting(
+                "PAYMENTS_LOG_KEY is 64 hex digits that nobody can guess; make it with `openssl rand -hex 32`."
+            )
         if not re.fullmatch(r"[^\s+]{1,255}", self.log_origin):
             raise UnsafeSetting("PAYMENTS_LOG_ORIGIN is a name without spaces, such as pay.example.org/log.")
         if not self.payer.strip():

@@ -10,9 +10,20 @@ from typing import Any, ClassVar, Literal, Self
 
 import msgspec
 
+SECRET_CHARACTERS_MIN = 32
+WELL_KNOWN = ("change", "secret", "default", "example", "password", "insecure")
+
 
 class UnsafeSetting(Exception):
     """A setting is missing or not safe to run with."""
+
+
+def guessable(secret: str) -> bool:
+    """Tell whether others could know a secret: it is short, repeats itself, or holds a word that examples hold."""
+    repeats = secret in (secret + secret)[1:-1] or len(set(secret.lower())) < 10
+    return (
+        len(secret) < SECRET_CHARACTERS_MIN or repeats or any(word in secret.lower() for word in WELL_KNOWN)
+    )
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,19 @@ from annotate.stack.home import find_home, instance_environment
 from annotate.stack.process import StackError
 
 
+def checked(env: dict[str, str], *, web: bool) -> dict[str, str]:
+    """Read all settings once, so that a wrong one stops the start and is named. Raises UnsafeSetting."""
+    from annotate.settings import WebSettings
+    from payments.settings import PaymentSettings
+    from tasks.settings import TaskSettings
+
+    TaskSettings.from_env(env)
+    PaymentSettings.from_env(env)
+    if web:
+        WebSettings.from_env(env)
+    return env
+
+
 def web_arguments(host: str, port: int) -> list[str]:
     """Give the web server's command line. No access log: addresses of people are not kept."""
     return [
@@ -32,7 +45,7 @@ def web_arguments(host: str, port: int) -> list[str]:
 def serve(host: str, port: int, processes: int) -> None:
     """Serve the pages and the API."""
     arguments = [*web_arguments(host, port), "--workers", str(processes)]
-    os.execve(sys.executable, arguments, instance_environment())  # noqa: S606
+    os.execve(sys.executable, arguments, checked(instance_environment(), web=True))  # noqa: S606
 
 
 @click.command(short_help="Do the jobs of the queue.")
@@ -46,7 +59,7 @@ def serve(host: str, port: int, processes: int) -> None:
 @click.option("--ready-file", type=click.Path(path_type=Path), hidden=True)
 def worker(concurrency: int, queues: str, *, beat: bool, ready_file: Path | None) -> None:
     """Do the jobs of the queue, and start the sweeps that find lost ones."""
-    os.environ.update(instance_environment())
+    os.environ.update(checked(instance_environment(), web=False))
     from annotate.worker import run
 
     run(concurrency=concurrency, queues=queues, state=find_home().root, beat=beat, ready_file=ready_file)

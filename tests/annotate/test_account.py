@@ -1,14 +1,24 @@
 """Signing in and out, joining, tokens: closed by default and hard to guess."""
 
+import hmac
+import os
+import secrets
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import factories
 import pytest
+from sqlalchemy import select
 
 from annotate import auth
+from annotate.auth import Attempt
 from annotate.settings import WebSettings
-from annotate.visit import COOKIE
+from annotate.visit import CLOCK_HEADER, COOKIE
+from payments.settings import PaymentSettings
 from tasks.people import Role
 from tasks.settings import TaskSettings, UnsafeSetting
 
@@ -116,10 +126,68 @@ def test_every_page_is_kept_to_itself(site: Any) -> None:
         assert client.get("/nowhere").headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("secret", ["", "short", "a" * 64, "change-me-change-me-change-me-1234567890"])
+def test_spaces_and_capitals_are_no_way_around_the_count(site: Any) -> None:
+    written = [f"{' ' * n}Esther@Example.org{' ' * n}" for n in range(12)]
+    with site.client() as client:
+        tried = [
+            client.post("/sign-in", data={"email": one, "password": "no"}).status_code for one in written
+        ]
+        assert tried[10:] == [429] * 2
+
+
+def test_who_tried_to_sign_in_is_not_told_by_the_database(site: Any) -> None:
+    later = site.now + timedelta(hours=1)
+    with site.client() as client:
+        client.headers[CLOCK_HEADER] = later.isoformat()
+        client.post("/sign-in", data={"email": "faraji@example.org", "password": "no"})
+        client.post("/api/v1/tokens", json={"email": "faraji@example.org", "password": "no"})
+    with site.session() as session:
+        query = select(Attempt).where(Attempt.window_start >= later - timedelta(minutes=10))
+        counted = {one.bucket: one.count for one in session.scalars(query)}
+    tried = ("sign-in:faraji@example.org", "sign-in:testclient")
+    key = site.app.state.web.secret_key.encode()
+    assert counted == {hmac.digest(key, one.encode(), "sha256").hex(): 2 for one in tried}
+
+
+WEAK = ["", "short", "a" * 64, "0123456789abcdef" * 4, "change-me-change-me-change-me-1234567890"]
+
+
+@pytest.mark.parametrize("secret", WEAK)
 def test_it_refuses_a_weak_secret(secret: str) -> None:
     with pytest.raises(UnsafeSetting, match="FAIRLABEL_SECRET_KEY"):
         WebSettings.from_env({"FAIRLABEL_SECRET_KEY": secret})
+
+
+@pytest.mark.parametrize("secret", [*WEAK[1:], "0" * 64])
+def test_it_signs_no_books_with_a_weak_key(secret: str) -> None:
+    with pytest.raises(UnsafeSetting, match="PAYMENTS_LOG_KEY"):
+        PaymentSettings.from_env({"PAYMENTS_LOG_KEY": secret})
+
+
+def test_a_key_as_it_should_be_made_is_taken() -> None:
+    for _ in range(1000):
+        secret = secrets.token_hex(32)
+        assert WebSettings(secret_key=secret).secret_key == secret
+        assert PaymentSettings(log_key=secret).log_key == secret
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong", "named"),
+    [
+        ("serve", {}, "FAIRLABEL_SECRET_KEY"),
+        ("serve", {"FAIRLABEL_SECRET_KEY": "default" * 8}, "FAIRLABEL_SECRET_KEY"),
+        ("worker", {"PAYMENTS_LOG_KEY": "0" * 64}, "PAYMENTS_LOG_KEY"),
+    ],
+)
+def test_nothing_starts_on_a_secret_that_others_know(
+    command: str, wrong: dict[str, str], named: str, tmp_path: Path
+) -> None:
+    env = {"PATH": os.environ["PATH"], "FAIRLABEL_HOME": str(tmp_path)} | wrong
+    arguments = [sys.executable, "-m", "annotate.cli", command]
+    ran = subprocess.run(arguments, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith((named, "Object missing required field " + named))
+    assert len(ran.stderr.splitlines()) == 1
 
 
 def test_a_real_instance_refuses_a_simulated_clock() -> None:

@@ -28,7 +28,7 @@ from payments.due_lines import DueLine
 from payments.periods import PayPeriod
 from payments.wages import WorkerWage, wages
 
-LOG_KEY = "5b" * 16 + "c7" * 16
+LOG_KEY = bytes(range(100, 132)).hex()
 WEEK = "2026-W47"
 
 
