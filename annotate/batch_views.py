@@ -3,6 +3,7 @@
 import csv
 import io
 from typing import Any
+from uuid import UUID
 
 from litestar import Response
 
@@ -12,7 +13,7 @@ from payments.money import text
 from schemas.fields import Field
 from schemas.uploads import FILE_BYTES_MAX, export_cell
 from tasks import consensus, intake, progress
-from tasks.batches import Batch, BatchState, item_count, slot_counts
+from tasks.batches import Batch, BatchState, item_counts, slot_counts
 from tasks.distances import measures
 from tasks.intake import Upload, UploadState
 from tasks.projects import Definition, Project
@@ -54,12 +55,15 @@ def batch_page(
 
 def live_context(visit: Visit, batch: Batch) -> dict[str, Any]:
     """Give what changes while an import runs or the work goes on."""
-    uploads = [_upload(visit, upload) for upload in intake.uploads_of(visit.session, batch.id)]
-    importing = any(upload["state"] == UploadState.RECEIVED for upload in uploads)
+    uploads = intake.uploads_of(visit.session, [batch.id])[batch.id]
+    importing = any(upload.state == UploadState.RECEIVED for upload in uploads)
+    bad = [upload.id for upload in uploads if upload.rows_bad]
     return {
         "batch": batch,
         "uploads": uploads,
-        "items": item_count(visit.session, batch.id),
+        "how_far": _how_far(visit, uploads),
+        "problems": intake.problems_of(visit.session, bad, PROBLEMS_SHOWN),
+        "items": item_counts(visit.session, [batch.id])[batch.id],
         "standing": None if batch.state == BatchState.DRAFT else standing(visit, batch),
         "moving": importing or batch.state == BatchState.OPEN,
         "importing": importing,
@@ -68,7 +72,7 @@ def live_context(visit: Visit, batch: Batch) -> dict[str, Any]:
 
 def standing(visit: Visit, batch: Batch) -> dict[str, Any]:
     """Say where a batch stands: slots, items, agreement, reserve, cost."""
-    slots = slot_counts(visit.session, batch.id)
+    slots = slot_counts(visit.session, [batch.id])[batch.id]
     found = funding.reserve_state(visit.session, batch, visit.now) if batch.opened_at else None
     return {
         "slots": slots,
@@ -99,30 +103,43 @@ def standing(visit: Visit, batch: Batch) -> dict[str, Any]:
 
 def as_json(visit: Visit, batch: Batch) -> dict[str, Any]:
     """Give a batch as the API writes it."""
-    return {
-        "id": str(batch.id),
-        "project_id": str(batch.project_id),
-        "name": batch.name,
-        "state": batch.state,
-        "pause_reason": batch.pause_reason,
-        "answers_wanted": batch.answers_wanted,
-        "answers_max": batch.answers_max,
-        "languages": batch.languages,
-        "content_classes": batch.content_classes,
-        "items": item_count(visit.session, batch.id),
-        "uploads": [upload_json(visit, upload) for upload in intake.uploads_of(visit.session, batch.id)],
-    }
+    return list_json(visit, [batch])[0]
 
 
-def upload_json(visit: Visit, upload: Upload, *, problems: bool = False) -> dict[str, Any]:
+def list_json(visit: Visit, found: list[Batch]) -> list[dict[str, Any]]:
+    """Give batches as the API writes them."""
+    ids = [batch.id for batch in found]
+    items, uploads = item_counts(visit.session, ids), intake.uploads_of(visit.session, ids)
+    how_far = _how_far(visit, [upload for some in uploads.values() for upload in some])
+    return [
+        {
+            "id": str(batch.id),
+            "project_id": str(batch.project_id),
+            "name": batch.name,
+            "state": batch.state,
+            "pause_reason": batch.pause_reason,
+            "answers_wanted": batch.answers_wanted,
+            "answers_max": batch.answers_max,
+            "languages": batch.languages,
+            "content_classes": batch.content_classes,
+            "items": items[batch.id],
+            "uploads": [_upload(upload, how_far) for upload in uploads[batch.id]],
+        }
+        for batch in found
+    ]
+
+
+def upload_json(visit: Visit, upload: Upload) -> dict[str, Any]:
     """Give an upload as the API writes it."""
-    written = {key: value for key, value in _upload(visit, upload).items() if key != "problems"}
-    if problems:
-        written["problems"] = [
-            {"line": one.line, "field": one.field, "value": one.value, "reason": one.reason, "hint": one.hint}
-            for one in intake.problems_of(visit.session, upload.id)
-        ]
-    return written
+    return _upload(upload, _how_far(visit, [upload]))
+
+
+def problems_json(visit: Visit, upload: Upload) -> list[dict[str, Any]]:
+    """Give an upload's bad rows as the API writes them."""
+    return [
+        {"line": one.line, "field": one.field, "value": one.value, "reason": one.reason, "hint": one.hint}
+        for one in intake.problems_of(visit.session, [upload.id])[upload.id]
+    ]
 
 
 def quote_json(visit: Visit, batch: Batch) -> dict[str, Any]:
@@ -145,7 +162,7 @@ def problems_file(visit: Visit, upload: Upload) -> Response[bytes]:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(["line", "field", "value", "reason", "remedy"])
-    for one in intake.problems_of(visit.session, upload.id):
+    for one in intake.problems_of(visit.session, [upload.id])[upload.id]:
         writer.writerow(
             [one.line, *(export_cell(cell) for cell in (one.field, one.value, one.reason, one.hint))]
         )
@@ -153,19 +170,25 @@ def problems_file(visit: Visit, upload: Upload) -> Response[bytes]:
     return Response(out.getvalue().encode(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _upload(visit: Visit, upload: Upload) -> dict[str, Any]:
-    said = progress.progress_of(visit.session, upload.id) if upload.state == UploadState.RECEIVED else None
+def _how_far(visit: Visit, uploads: list[Upload]) -> dict[UUID, int]:
+    """Give how many bytes have been read of the uploads whose import goes on."""
+    going_on = [upload.id for upload in uploads if upload.state == UploadState.RECEIVED]
+    return {
+        subject: one.done for subject, one in progress.progress_by_subject(visit.session, going_on).items()
+    }
+
+
+def _upload(upload: Upload, how_far: dict[UUID, int]) -> dict[str, Any]:
     return {
         "id": str(upload.id),
         "file_name": upload.file_name,
         "state": upload.state,
         "bytes": upload.bytes,
-        "read": said.done if said else 0,
+        "read": how_far.get(upload.id, 0),
         "rows_good": upload.rows_good,
         "rows_known": upload.rows_known,
         "rows_bad": upload.rows_bad,
         "message": upload.message,
-        "problems": intake.problems_of(visit.session, upload.id, PROBLEMS_SHOWN) if upload.rows_bad else [],
     }
 
 

@@ -209,7 +209,8 @@ class BatchApi(Controller):
     def listed(self, visit: NamedDependency[Visit], project_id: FromPath[UUID]) -> list[dict[str, Any]]:
         """List a project's batches."""
         project = access.project_for(visit.session, visit.requester(), project_id)
-        return [as_json(visit, batch) for batch in batches.batches_of(visit.session, project.id)]
+        found = batches.batches_of(visit.session, [project.id])[project.id]
+        return batch_views.list_json(visit, found)
 
     @get("/batches/{batch_id:uuid}", sync_to_thread=True)
     def batch(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> dict[str, Any]:
@@ -241,9 +242,8 @@ class BatchApi(Controller):
     @get("/uploads/{upload_id:uuid}", sync_to_thread=True)
     def upload_state(self, visit: NamedDependency[Visit], upload_id: FromPath[UUID]) -> dict[str, Any]:
         """Say how far an upload is, with its bad rows."""
-        return upload_json(
-            visit, access.upload_for(visit.session, visit.requester(), upload_id), problems=True
-        )
+        upload = access.upload_for(visit.session, visit.requester(), upload_id)
+        return upload_json(visit, upload) | {"problems": batch_views.problems_json(visit, upload)}
 
     @put("/batches/{batch_id:uuid}/terms", sync_to_thread=True)
     def set_terms(

@@ -63,14 +63,17 @@ def listed(visit: Visit, person: Person) -> list[Listed]:
     terms = session.scalars(select(PayTerms).where(PayTerms.batch_id.in_(ids))).all()
     floors = Floors(session, visit.now, visit.now.astimezone(UTC).date())
     left = open_to(session, person, [one.batch_id for one in terms])
+    counts = slot_counts(session, ids)
+    past = wages.hourly_of(session, ids)
     reached = limit(visit, person)
+    exposed = _exposed(visit, person) if any(map(sensitive, batches)) else None
     about = _about(session, ids)
     made = []
     for batch in batches:
-        pay, no_floor = pay_of(visit, person, batch, floors)
-        barred = _unfit(person, batch) or no_floor or reached or _exposed(visit, person, batch)
+        pay, no_floor = _offer(visit, person, batch, past.get(batch.id), floors)
+        barred = _unfit(person, batch) or no_floor or reached or (exposed if sensitive(batch) else None)
         if barred is None and not left.get(batch.id):
-            barred = why_none_left(visit, person, batch)
+            barred = _none_left(counts[batch.id])
         made.append(Listed(batch, *about[batch.id], left=left.get(batch.id, 0), pay=pay, barred=barred))
     return sorted(made, key=lambda one: (-(one.pay.hourly if one.pay else 0), one.title, str(one.batch.id)))
 
@@ -81,17 +84,14 @@ def barred(visit: Visit, person: Person, batch: Batch) -> str | None:
         _unfit(person, batch)
         or _offer(visit, person, batch, None, None)[1]
         or limit(visit, person)
-        or _exposed(visit, person, batch)
+        or (_exposed(visit, person) if sensitive(batch) else None)
     )
 
 
-def pay_of(
-    visit: Visit, person: Person, batch: Batch, floors: Floors | None = None
-) -> tuple[Offer | None, str | None]:
-    """Give what a batch pays a worker, or the code that says why that is not known."""
-    found = wages.batch_hourly(visit.session, batch.id)
-    past = found and PastPay(found.currency, found.workers, found.low, found.median, found.high)
-    return _offer(visit, person, batch, past or None, floors)
+def pay_of(visit: Visit, person: Person, batch: Batch) -> Offer | None:
+    """Give what a batch pays a worker, None where that is not known."""
+    past = wages.hourly_of(visit.session, [batch.id])
+    return _offer(visit, person, batch, past.get(batch.id), None)[0]
 
 
 def limit(visit: Visit, person: Person) -> str | None:
@@ -119,13 +119,10 @@ def why_not_served(batch: Batch) -> str:
 
 def why_none_left(visit: Visit, person: Person, batch: Batch) -> str:
     """Say why an open batch has nothing for this worker."""
-    counts = slot_counts(visit.session, batch.id)
-    if counts[SlotState.OPEN]:
-        # Somebody may be taking the last ones in this very moment.
-        return "busy" if open_to(visit.session, person, [batch.id]) else "answered_all"
-    if counts[SlotState.WAITING]:
-        return "none_funded"
-    return "all_taken" if counts[SlotState.LEASED] else "finished"
+    counts = slot_counts(visit.session, [batch.id])[batch.id]
+    # Somebody may be taking the last ones in this very moment.
+    busy = counts[SlotState.OPEN] and open_to(visit.session, person, [batch.id])
+    return "busy" if busy else _none_left(counts)
 
 
 def open_to(session: Session, person: Person, batch_ids: Iterable[UUID]) -> dict[UUID, int]:
@@ -226,6 +223,14 @@ def remedy(visit: Visit, code: str, batch: Batch) -> tuple[str, str]:
     }.get(code, ("", ""))
 
 
+def _none_left(counts: dict[str, int]) -> str:
+    if counts[SlotState.OPEN]:
+        return "answered_all"
+    if counts[SlotState.WAITING]:
+        return "none_funded"
+    return "all_taken" if counts[SlotState.LEASED] else "finished"
+
+
 def _offer(
     visit: Visit, person: Person, batch: Batch, past: PastPay | None, floors: Floors | None
 ) -> tuple[Offer | None, str | None]:
@@ -243,10 +248,8 @@ def _unfit(person: Person, batch: Batch) -> str | None:
     return "content" if missing_consents(person, batch) else None
 
 
-def _exposed(visit: Visit, person: Person, batch: Batch) -> str | None:
+def _exposed(visit: Visit, person: Person) -> str | None:
     """Say whether a worker has had their day's share of sensitive content."""
-    if not sensitive(batch):
-        return None
     start = midnight(visit.now.astimezone(ZoneInfo(person.time_zone)).date(), person.time_zone)
     shares = worktime.shares_of(visit.session, person.id, start, visit.now + timedelta(seconds=1))
     spent = seconds_by((share for share in shares if share.batch), lambda share: UUID(share.batch or ""))

@@ -49,7 +49,6 @@ class Standing:
     period: PayPeriod
     over: bool
     progress: Progress | None
-    asked: bool
     trouble: list[Trouble]
     runs: list[PayoutRun]
 
@@ -57,7 +56,7 @@ class Standing:
     def running(self) -> bool:
         """Whether a closing goes on or waits to start."""
         return self.period.state != PeriodState.CLOSED and (
-            self.asked or self.period.state == PeriodState.CLOSING
+            self.progress is not None or self.period.state == PeriodState.CLOSING
         )
 
 
@@ -152,16 +151,23 @@ def start_closing(visit: Visit, period: PayPeriod) -> None:
 
 def standing_of(visit: Visit, period: PayPeriod, *, look: bool) -> Standing:
     """Say where a period stands; `look` also asks the books what stops its closing."""
-    how_far = progress.progress_of(visit.session, period.id)
-    closing = period.state == PeriodState.CLOSING
-    return Standing(
-        period=period,
-        over=visit.now >= period.ends_at,
-        progress=how_far,
-        asked=how_far is not None,
-        trouble=trouble_of(visit, period) if look and closing else [],
-        runs=payouts.runs_of(visit.session, period.id),
-    )
+    return standings_of(visit, [period], look=look)[0]
+
+
+def standings_of(visit: Visit, found: Sequence[PayPeriod], *, look: bool) -> list[Standing]:
+    """Say where periods stand, with as many statements for many as for one."""
+    how_far = progress.progress_by_subject(visit.session, [period.id for period in found])
+    runs = payouts.all_runs(visit.session)
+    return [
+        Standing(
+            period=period,
+            over=visit.now >= period.ends_at,
+            progress=how_far.get(period.id),
+            trouble=trouble_of(visit, period) if look and period.state == PeriodState.CLOSING else [],
+            runs=[run for run, of in runs if of.id == period.id],
+        )
+        for period in found
+    ]
 
 
 def trouble_of(visit: Visit, period: PayPeriod) -> list[Trouble]:
@@ -190,7 +196,7 @@ def periods_page(visit: Visit, errors: Sequence[dict[str, str]] = (), status: in
     return visit.page(
         "operate/periods.html",
         status,
-        standings=[standing_of(visit, one, look=True) for one in known_periods(visit)],
+        standings=standings_of(visit, known_periods(visit), look=True),
         errors=errors,
         silent=heartbeat.is_silent(visit.session),
     )

@@ -22,8 +22,8 @@ from annotate.audit import csv_file
 from annotate.visit import Visit
 from payments import payouts
 from payments.money import text as money_text
-from payments.payouts import UNDER_WAY, Payout, PayoutRun, PayoutState
-from payments.periods import PayPeriod, periods
+from payments.payouts import Payout, PayoutRun, Sums
+from payments.periods import PayPeriod
 from tasks.errors import Conflict, Invalid
 from tasks.people import Person
 
@@ -42,22 +42,9 @@ class RunView:
 
     run: PayoutRun
     period: PayPeriod
+    sums: Sums
     payouts: list[Payout]
     people: dict[UUID, Person]
-
-    @property
-    def total(self) -> int:
-        """All that was set aside and has not come back."""
-        return sum(one.amount for one in self.payouts if one.state != PayoutState.FAILED)
-
-    @property
-    def under_way(self) -> int:
-        """What is not settled yet."""
-        return sum(one.amount for one in self.payouts if one.state in UNDER_WAY)
-
-    def count(self, state: str) -> int:
-        """How many payouts are in a state."""
-        return sum(one.state == state for one in self.payouts)
 
 
 class PayoutPages(Controller):
@@ -70,8 +57,13 @@ class PayoutPages(Controller):
     def payouts(self, visit: NamedDependency[Visit]) -> Response[Any]:
         """List the runs of payouts."""
         visit.operator()
-        views = [run_view(visit.session, run) for run in all_runs(visit.session)]
-        return visit.page("operate/payouts.html", views=views, silent=heartbeat.is_silent(visit.session))
+        runs = payouts.all_runs(visit.session)
+        return visit.page(
+            "operate/payouts.html",
+            runs=runs,
+            sums=payouts.sums_of(visit.session, [run.id for run, _ in runs]),
+            silent=heartbeat.is_silent(visit.session),
+        )
 
     @get("/payouts/{run_id:uuid}", sync_to_thread=True)
     def run(self, visit: NamedDependency[Visit], run_id: FromPath[UUID]) -> Response[Any]:
@@ -199,16 +191,17 @@ class PayoutApi(Controller):
         return payout_json(payouts.fail(visit.session, payout, data.reason, str(viewer.person.id), visit.now))
 
 
-def all_runs(session: Session) -> list[PayoutRun]:
-    """Give all runs, the newest period first."""
-    return [run for period in periods(session) for run in payouts.runs_of(session, period.id)]
-
-
 def run_view(session: Session, run: PayoutRun) -> RunView:
     """Gather a run with its payouts and the people they go to."""
     found = payouts.payouts_in(session, run.id)
     people = session.scalars(select(Person).where(Person.id.in_([one.worker_id for one in found])))
-    return RunView(run, session.get_one(PayPeriod, run.period_id), found, {one.id: one for one in people})
+    return RunView(
+        run=run,
+        period=session.get_one(PayPeriod, run.period_id),
+        sums=payouts.sums_of(session, [run.id])[run.id],
+        payouts=found,
+        people={one.id: one for one in people},
+    )
 
 
 def run_page(
@@ -234,7 +227,7 @@ def run_file(visit: Visit, run: PayoutRun) -> Response[bytes]:
 def check_total(view: RunView, typed: str) -> None:
     """Compare the typed total with what is under way. Raises WrongTotal."""
     plain = typed.strip().replace("\u00a0", "").replace(" ", "").replace(view.run.currency, "")
-    expected = money_text(view.under_way, view.run.currency)
+    expected = money_text(view.sums.under_way, view.run.currency)
     if plain not in {expected, expected.replace(".", ",")}:
         raise WrongTotal
 
@@ -248,7 +241,7 @@ def run_json(view: RunView) -> dict[str, Any]:
         "rail": view.run.rail,
         "state": view.run.state,
         "file_sha256": view.run.file_sha256,
-        "total": view.total,
+        "total": view.sums.total,
         "payouts": [payout_json(one) for one in view.payouts],
     }
 

@@ -35,7 +35,8 @@ class Projects(Controller):
         """List the projects with their batches."""
         viewer = visit.requester()
         found = projects.projects_of(visit.session, viewer.person.id)
-        listed = [(project, batches_of(visit.session, project.id)) for project in found]
+        batches = batches_of(visit.session, [project.id for project in found])
+        listed = [(project, batches[project.id]) for project in found]
         return visit.page("projects/list.html", projects=listed)
 
     @get("/new", sync_to_thread=True)
@@ -79,7 +80,7 @@ class Projects(Controller):
             project=project,
             version=version,
             definition=version.parsed(),
-            batches=batches_of(visit.session, project.id),
+            batches=batches_of(visit.session, [project.id])[project.id],
             preview=preview(version.parsed()),
         )
 
@@ -141,7 +142,7 @@ class ProjectsApi(Controller):
     def projects(self, visit: NamedDependency[Visit]) -> list[dict[str, Any]]:
         """List one's projects."""
         viewer = visit.requester()
-        return [as_json(visit, project) for project in projects.projects_of(visit.session, viewer.person.id)]
+        return as_json(visit, projects.projects_of(visit.session, viewer.person.id))
 
     @post("/projects", sync_to_thread=True)
     def create(self, visit: NamedDependency[Visit], data: JSONBody[NewProject]) -> dict[str, Any]:
@@ -154,7 +155,7 @@ class ProjectsApi(Controller):
             document=data.definition,
             now=visit.now,
         )
-        return as_json(visit, project)
+        return as_json(visit, [project])[0]
 
     @get("/projects/{project_id:uuid}", sync_to_thread=True)
     def project(self, visit: NamedDependency[Visit], project_id: FromPath[UUID]) -> dict[str, Any]:
@@ -162,7 +163,7 @@ class ProjectsApi(Controller):
         project = access.project_for(visit.session, visit.requester(), project_id)
         version = projects.latest_definition(visit.session, project.id)
         assert version is not None
-        return as_json(visit, project) | {"definition": version.document, "version": version.number}
+        return as_json(visit, [project])[0] | {"definition": version.document, "version": version.number}
 
     @post("/projects/{project_id:uuid}/definitions", sync_to_thread=True)
     def add_definition(
@@ -201,15 +202,19 @@ def pretty(document: dict[str, Any]) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2)
 
 
-def as_json(visit: Visit, project: Project) -> dict[str, Any]:
-    """Give a project as the API writes it."""
-    return {
-        "id": str(project.id),
-        "name": project.name,
-        "purpose": project.purpose,
-        "created_at": project.created_at,
-        "versions": projects.count_definitions(visit.session, project.id),
-    }
+def as_json(visit: Visit, found: list[Project]) -> list[dict[str, Any]]:
+    """Give projects as the API writes them."""
+    versions = projects.version_counts(visit.session, [project.id for project in found])
+    return [
+        {
+            "id": str(project.id),
+            "name": project.name,
+            "purpose": project.purpose,
+            "created_at": project.created_at,
+            "versions": versions[project.id],
+        }
+        for project in found
+    ]
 
 
 def _problem(problem: Problem) -> dict[str, str]:

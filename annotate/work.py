@@ -163,7 +163,7 @@ def listed_one(visit: Visit, viewer: Viewer, batch: Batch) -> Listed:
         purpose=project.purpose,
         requester=requester.organisation or requester.name,
         left=left,
-        pay=offers.pay_of(visit, viewer.person, batch)[0],
+        pay=offers.pay_of(visit, viewer.person, batch),
         barred=barred,
     )
 

@@ -191,7 +191,7 @@ def open_waiting(session: Session, batch: Batch, now: datetime) -> int:
     batch = lock_batch(session, batch.id)
     if batch.state != BatchState.OPEN:
         return 0
-    counts = slot_counts(session, batch.id)
+    counts = slot_counts(session, [batch.id])[batch.id]
     if counts[SlotState.WAITING] == 0:
         return 0
     slow = answer_cost(session, batch, now).slow
@@ -240,11 +240,11 @@ def release(
 def reserve_state(session: Session, batch: Batch, now: datetime) -> ReserveState:
     """Say where a batch's reserve stands. Raises NoTerms."""
     slow = answer_cost(session, batch, now).slow
-    return _state(session, batch, now, slot_counts(session, batch.id), slow)
+    return _state(session, batch, now, slot_counts(session, [batch.id])[batch.id], slow)
 
 
 def _short(session: Session, batch: Batch, now: datetime) -> bool:
-    counts, slow = slot_counts(session, batch.id), answer_cost(session, batch, now).slow
+    counts, slow = slot_counts(session, [batch.id])[batch.id], answer_cost(session, batch, now).slow
     _count_again(session, batch, counts, now)
     state = _state(session, batch, now, counts, slow)
     # A batch whose price is above every floor ends with an empty reserve, and that is as planned.

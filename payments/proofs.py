@@ -5,12 +5,12 @@ added. What they are worth is computed, always anew, by the rules of `paid_time`
 openings of what was open in it tell all about the span, because no silence counts for longer.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Identity, Index, String, cast, select
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Identity, Index, String, cast, select, tuple_
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from payments.paid_time import ENDING, OPENING, Category, Event, Kind, second_of
@@ -120,17 +120,21 @@ def end_assignment(session: Session, assignment: Assignment, kind: str, now: dat
 
 
 def events_of(
-    session: Session, worker_id: UUID, start: datetime, end: datetime, known_at: datetime | None = None
-) -> list[Event]:
-    """Give the evidence that bears on a span, in order: around it, and back to the opening of what was open."""
+    session: Session,
+    workers: Collection[UUID],
+    start: datetime,
+    end: datetime,
+    known_at: datetime | None = None,
+) -> dict[UUID, list[Event]]:
+    """Give each worker's evidence on a span, in order: around it, and back to the opening of what was open."""
     until = min(end + MARGIN, known_at or end + MARGIN)
-    around = _heard(session, worker_id, Proof.at >= start - MARGIN, Proof.at <= until)
-    first = {event.unit: event for event in reversed(around)}
-    begun = sorted(unit for unit, event in first.items() if event.kind not in OPENING)
-    if not begun:
-        return around
-    earlier = _heard(session, worker_id, Proof.at < start - MARGIN, Proof.unit.in_(begun))
-    return [*_last_spells(earlier), *around]
+    around = _heard(session, workers, Proof.at >= start - MARGIN, Proof.at <= until)
+    begun = [(worker, unit) for worker, events in around.items() for unit in _begun_before(events)]
+    if begun:
+        open_then = tuple_(Proof.worker_id, Proof.unit).in_(begun)
+        for worker, earlier in _heard(session, workers, Proof.at < start - MARGIN, open_then).items():
+            around[worker] = [*_last_spells(earlier), *around[worker]]
+    return around
 
 
 def worked_on(session: Session, worker_id: UUID, batch_id: UUID) -> bool:
@@ -139,15 +143,28 @@ def worked_on(session: Session, worker_id: UUID, batch_id: UUID) -> bool:
     return session.scalar(query) is not None
 
 
-def _heard(session: Session, worker_id: UUID, *where: ColumnElement[bool]) -> list[Event]:
+def _heard(
+    session: Session, workers: Collection[UUID], *where: ColumnElement[bool]
+) -> dict[UUID, list[Event]]:
     # Rows, not objects: a week of work is thousands of proofs, read after each answer.
-    query = select(Proof.at, Proof.kind, Proof.unit, cast(Proof.batch_id, String), Proof.sequence)
-    query = query.where(Proof.worker_id == worker_id, *where).order_by(Proof.at, Proof.sequence, Proof.id)
+    query = (
+        select(
+            Proof.worker_id, Proof.at, Proof.kind, Proof.unit, cast(Proof.batch_id, String), Proof.sequence
+        )
+        .where(Proof.worker_id.in_(workers), *where)
+        .order_by(Proof.worker_id, Proof.at, Proof.sequence, Proof.id)
+    )
     kinds = {kind.value: kind for kind in Kind}
-    return [
-        Event(second_of(at, kinds[kind]), kinds[kind], unit, batch, sequence)
-        for at, kind, unit, batch, sequence in session.execute(query)
-    ]
+    found: dict[UUID, list[Event]] = {worker: [] for worker in workers}
+    for worker, at, kind, unit, batch, sequence in session.execute(query):
+        found[worker].append(Event(second_of(at, kinds[kind]), kinds[kind], unit, batch, sequence))
+    return found
+
+
+def _begun_before(events: list[Event]) -> list[str]:
+    """Name the units that were open already when these events begin."""
+    first = {event.unit: event for event in reversed(events)}
+    return [unit for unit, event in first.items() if event.kind not in OPENING]
 
 
 def _last_spells(earlier: Iterable[Event]) -> list[Event]:

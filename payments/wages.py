@@ -6,32 +6,54 @@ Hours are shown against limits so that offers can stop in time; they never make 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
-from statistics import quantiles
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
 
 from payments import worktime
 from payments.due_lines import DueLine, lines_of
 from payments.dues import hourly_equivalent
-from payments.paid_time import Kind, second_of, seconds_by, split
+from payments.paid_time import Kind, Share, second_of, seconds_by, split
 from payments.payroll import workers_between
 from payments.periods import PayPeriod, code_of
+from payments.quotes import PastPay
 from tasks.people import Person
 
 WORKERS_SHOWN_MIN: Final = 10
+WORKERS_AT_ONCE: Final = 100
 HOUR: Final = 3600
 DAY_SOFT: Final = 8 * HOUR
 DAY_HARD: Final = 10 * HOUR
 WEEK_SOFT: Final = 40 * HOUR
 WEEK_HARD: Final = 48 * HOUR
+
+RANKED: Final = text("""
+WITH earned AS (
+    SELECT batch_id, min(charge_currency) AS currency, sum(charge) AS charge, sum(seconds) AS seconds
+    FROM due_line WHERE batch_id = ANY(:batches) GROUP BY batch_id, worker_id HAVING sum(seconds) > 0
+), ranked AS (
+    SELECT *, row_number() OVER (PARTITION BY batch_id ORDER BY charge / seconds) - 1 AS place,
+        count(*) OVER (PARTITION BY batch_id) AS workers
+    FROM earned
+)
+SELECT * FROM ranked WHERE workers >= :least AND EXISTS (
+    SELECT FROM generate_series(1, 3) AS quarter WHERE place - quarter * (workers - 1) / 4 IN (0, 1))""")
+"""The workers of each batch between whom a quartile lies, by what an hour brought them."""
+
+COST: Final = text("""
+SELECT charge_currency, (sum(charge) - sum(own))::bigint, sum(own)::bigint, sum(fee)::bigint, sum(seconds), sum(answers)
+FROM (
+    SELECT *, CASE WHEN due > 0 THEN div(charge::numeric * topup, due) ELSE 0 END AS own
+    FROM due_line WHERE batch_id = :batch
+) AS line GROUP BY charge_currency ORDER BY charge_currency""")
+"""A line's charge is split as its due is; the odd minor unit is labour."""
 
 
 @dataclass(frozen=True)
@@ -88,17 +110,6 @@ class Hours:
 
 
 @dataclass(frozen=True)
-class Quartiles:
-    """What workers of a batch earned per hour, in the minor units of its terms' currency."""
-
-    currency: str
-    workers: int
-    low: Fraction
-    median: Fraction
-    high: Fraction
-
-
-@dataclass(frozen=True)
 class Cost:
     """What a batch has cost its requester so far, in closed periods; charge = labour + topups."""
 
@@ -135,45 +146,44 @@ def wage_lines(session: Session, period: PayPeriod, worker_id: UUID) -> list[Due
 
 def everybodys_hours(session: Session, start: datetime, end: datetime) -> list[Hours]:
     """Give everybody's credited time in a span, overhead included."""
-    people = select(Person).where(Person.id.in_(workers_between(session, start, end))).order_by(Person.id)
-    made = [hours(session, one, start, end) for one in session.scalars(people)]
+    made = []
+    workers = workers_between(session, start, end)
+    for first in range(0, len(workers), WORKERS_AT_ONCE):
+        some = workers[first : first + WORKERS_AT_ONCE]
+        shares = worktime.shares_by_worker(session, some, start, end)
+        people = select(Person).where(Person.id.in_(some)).order_by(Person.id)
+        made += [_hours(one, shares[one.id], start, end) for one in session.scalars(people)]
     return [one for one in made if one.days]
 
 
 def hours(session: Session, worker: Person, start: datetime, end: datetime) -> Hours:
     """Give one worker's credited time in a span."""
+    return _hours(worker, worktime.shares_of(session, worker.id, start, end), start, end)
+
+
+def hourly_of(session: Session, batches: Collection[UUID]) -> dict[UUID, PastPay]:
+    """Give the quartiles of what workers earned per hour on batches, where at least ten of them did."""
+    given = {"batches": list(batches), "least": WORKERS_SHOWN_MIN}
+    ranked: dict[UUID, dict[int, Row[Any]]] = defaultdict(dict)
+    for row in session.execute(RANKED, given):
+        ranked[row.batch_id][row.place] = row
+    return {batch: _past(rows) for batch, rows in ranked.items()}
+
+
+def batch_cost(session: Session, batch_id: UUID) -> list[Cost]:
+    """Give what a batch has cost, by currency."""
+    return [Cost(*row) for row in session.execute(COST, {"batch": batch_id})]
+
+
+def _hours(worker: Person, credited: Sequence[Share], start: datetime, end: datetime) -> Hours:
     zone = ZoneInfo(worker.time_zone)
     midnights = [second_of(one, Kind.open) for one in _midnights(start, end, zone)]
-    shares = split(worktime.shares_of(session, worker.id, start, end), midnights)
+    shares = split(credited, midnights)
     days = seconds_by(shares, lambda share: datetime.fromtimestamp(share.start, zone).date())
     weeks: dict[str, int] = defaultdict(int)
     for day, seconds in days.items():
         weeks[code_of(day)] += seconds
     return Hours(worker.id, dict(sorted(days.items())), dict(sorted(weeks.items())))
-
-
-def batch_hourly(session: Session, batch_id: UUID) -> Quartiles | None:
-    """Give the quartiles of what workers earned per hour on a batch; nothing for fewer than ten of them."""
-    seconds: dict[UUID, int] = defaultdict(int)
-    charge: dict[UUID, int] = defaultdict(int)
-    currencies = set()
-    for line in _of_batch(session, batch_id):
-        seconds[line.worker_id] += line.seconds
-        charge[line.worker_id] += line.charge
-        currencies.add(line.charge_currency)
-    rates = [Fraction(charge[who] * HOUR, spent) for who, spent in seconds.items() if spent]
-    if len(rates) < WORKERS_SHOWN_MIN or len(currencies) != 1:
-        return None
-    low, median, high = quantiles(rates, n=4, method="inclusive")
-    return Quartiles(currencies.pop(), len(rates), Fraction(low), Fraction(median), Fraction(high))
-
-
-def batch_cost(session: Session, batch_id: UUID) -> list[Cost]:
-    """Give what a batch has cost, by currency."""
-    groups: dict[str, list[DueLine]] = defaultdict(list)
-    for line in _of_batch(session, batch_id):
-        groups[line.charge_currency].append(line)
-    return [_cost(currency, lines) for currency, lines in sorted(groups.items())]
 
 
 def _midnights(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[datetime]:
@@ -183,21 +193,19 @@ def _midnights(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[datet
         yield datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def _of_batch(session: Session, batch_id: UUID) -> Sequence[DueLine]:
-    return session.scalars(select(DueLine).where(DueLine.batch_id == batch_id)).all()
+def _past(ranked: dict[int, Row[Any]]) -> PastPay:
+    """Interpolate the quartiles between the workers who stand next to them, exactly."""
+    some = next(iter(ranked.values()))
+    low, median, high = (_quartile(ranked, quarter, some.workers - 1) for quarter in (1, 2, 3))
+    return PastPay(some.currency, some.workers, low, median, high)
 
 
-def _cost(currency: str, lines: list[DueLine]) -> Cost:
-    # A line's charge is split as its due is; the odd minor unit is labour.
-    topups = sum(line.charge * line.topup // line.due for line in lines if line.due)
-    return Cost(
-        currency=currency,
-        labour=sum(line.charge for line in lines) - topups,
-        topups=topups,
-        fee=sum(line.fee for line in lines),
-        seconds=sum(line.seconds for line in lines),
-        answers=sum(line.answers for line in lines),
+def _quartile(ranked: dict[int, Row[Any]], quarter: int, last: int) -> Fraction:
+    place, rest = divmod(quarter * last, 4)
+    below, above = (
+        Fraction(int(row.charge) * HOUR, row.seconds) for row in (ranked[place], ranked[place + 1])
     )
+    return below + (above - below) * Fraction(rest, 4)
 
 
 def _wage(worker: Person, currency: str, place: str | None, lines: list[DueLine]) -> WorkerWage:

@@ -5,7 +5,7 @@ silence accepts it; it never takes measured time away. Credited time is never st
 declarations, so that whoever has them computes the same.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -213,44 +213,65 @@ def accept_overdue(session: Session, now: datetime) -> int:
 
 
 def declared_of(
-    session: Session, worker_id: UUID, start: datetime, end: datetime, known_at: datetime | None = None
-) -> list[Declared]:
-    """Give the declarations that touch a span and were accepted by a moment, or are by now."""
+    session: Session,
+    workers: Collection[UUID],
+    start: datetime,
+    end: datetime,
+    known_at: datetime | None = None,
+) -> dict[UUID, list[Declared]]:
+    """Give each worker's declarations that touch a span and were accepted by a moment, or are by now."""
     known = () if known_at is None else (Declaration.decided_at <= known_at,)
     query = select(Declaration).where(
         *known,
-        Declaration.worker_id == worker_id,
+        Declaration.worker_id.in_(workers),
         Declaration.state == DeclarationState.ACCEPTED,
         Declaration.start_at < end,
         Declaration.end_at > start,
     )
-    return [
-        Declared(
-            second_of(one.start_at, Kind.open),
-            second_of(one.end_at, Kind.submit),
-            f"declared:{one.id}",
-            str(one.batch_id) if one.batch_id else None,
-            Category(one.category),
+    found: dict[UUID, list[Declared]] = {worker: [] for worker in workers}
+    for one in session.scalars(query.order_by(Declaration.start_at, Declaration.id)):
+        found[one.worker_id].append(
+            Declared(
+                second_of(one.start_at, Kind.open),
+                second_of(one.end_at, Kind.submit),
+                f"declared:{one.id}",
+                str(one.batch_id) if one.batch_id else None,
+                Category(one.category),
+            )
         )
-        for one in session.scalars(query.order_by(Declaration.start_at, Declaration.id))
-    ]
+    return found
 
 
 def shares_of(
     session: Session, worker_id: UUID, start: datetime, end: datetime, known_at: datetime | None = None
 ) -> list[Share]:
     """Give a worker's credited time of a span, as known at a moment or now: disjoint, in order, cut to the span."""
-    events = events_of(session, worker_id, start, end, known_at)
-    intervals = measure(events, _grace(session, events))
-    declared = declared_of(session, worker_id, start, end, known_at)
-    return _cut(allocate(intervals, declared), start, end)
+    return shares_by_worker(session, [worker_id], start, end, known_at)[worker_id]
+
+
+def shares_by_worker(
+    session: Session,
+    workers: Collection[UUID],
+    start: datetime,
+    end: datetime,
+    known_at: datetime | None = None,
+) -> dict[UUID, list[Share]]:
+    """Give each worker's credited time of a span, with as many statements for many as for one."""
+    heard = events_of(session, workers, start, end, known_at)
+    declared = declared_of(session, workers, start, end, known_at)
+    grace = _grace(session, (event for events in heard.values() for event in events))
+    return {
+        worker: _cut(allocate(measure(events, grace), declared[worker]), start, end)
+        for worker, events in heard.items()
+    }
 
 
 def gaps_of(session: Session, worker_id: UUID, start: datetime, end: datetime) -> list[Gap]:
     """Give the seconds of a span that are not credited, between its first and last sign of work, and why."""
-    events = events_of(session, worker_id, start, end)
+    events = events_of(session, [worker_id], start, end)[worker_id]
     grace = _grace(session, events)
-    shares = allocate(measure(events, grace), declared_of(session, worker_id, start, end))
+    declared = declared_of(session, [worker_id], start, end)[worker_id]
+    shares = allocate(measure(events, grace), declared)
     first, last = _seconds(start, end)
     gaps = [
         replace(gap, start=max(gap.start, first), end=min(gap.end, last))

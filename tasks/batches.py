@@ -4,6 +4,7 @@ States: draft → open ⇄ paused → closed. Only funded work is served, so it 
 whoever answers for its cost calls `open_batch`. Pausing and closing stop new offers, never finished work.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -154,11 +155,13 @@ def close_batch(session: Session, batch: Batch, now: datetime) -> None:
     session.flush()
 
 
-def batches_of(session: Session, project_id: UUID) -> list[Batch]:
-    """Give a project's batches, the newest first."""
-    return list(
-        session.scalars(select(Batch).where(Batch.project_id == project_id).order_by(Batch.id.desc()))
-    )
+def batches_of(session: Session, projects: Collection[UUID]) -> dict[UUID, list[Batch]]:
+    """Give the batches of each project, the newest first."""
+    found: dict[UUID, list[Batch]] = {project: [] for project in projects}
+    query = select(Batch).where(Batch.project_id.in_(projects)).order_by(Batch.id.desc())
+    for batch in session.scalars(query):
+        found[batch.project_id].append(batch)
+    return found
 
 
 def open_batches(session: Session) -> list[Batch]:
@@ -170,14 +173,16 @@ def open_batches(session: Session) -> list[Batch]:
     )
 
 
-def slot_counts(session: Session, batch_id: UUID) -> dict[str, int]:
-    """Count a batch's slots by state."""
-    rows = session.execute(
-        select(Slot.state, func.count()).where(Slot.batch_id == batch_id).group_by(Slot.state)
-    )
-    return dict.fromkeys(SlotState, 0) | {state: count for state, count in rows}  # noqa: C416
+def slot_counts(session: Session, batches: Collection[UUID]) -> dict[UUID, dict[str, int]]:
+    """Count the slots of each batch by state."""
+    counts: dict[UUID, dict[str, int]] = {batch: dict.fromkeys(SlotState, 0) for batch in batches}
+    query = select(Slot.batch_id, Slot.state, func.count()).where(Slot.batch_id.in_(batches))
+    for batch_id, state, count in session.execute(query.group_by(Slot.batch_id, Slot.state)):
+        counts[batch_id][state] = count
+    return counts
 
 
-def item_count(session: Session, batch_id: UUID) -> int:
-    """Count a batch's items."""
-    return session.scalar(select(func.count()).where(Item.batch_id == batch_id)) or 0
+def item_counts(session: Session, batches: Collection[UUID]) -> dict[UUID, int]:
+    """Count the items of each batch."""
+    query = select(Item.batch_id, func.count()).where(Item.batch_id.in_(batches)).group_by(Item.batch_id)
+    return dict.fromkeys(batches, 0) | {batch_id: count for batch_id, count in session.execute(query)}  # noqa: C416

@@ -7,7 +7,7 @@ again changes nothing. Bad rows never stop good ones.
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -167,20 +167,28 @@ def import_upload(
     session.flush()
 
 
-def uploads_of(session: Session, batch_id: UUID) -> list[Upload]:
-    """Give a batch's uploads, the newest first."""
-    return list(session.scalars(select(Upload).where(Upload.batch_id == batch_id).order_by(Upload.id.desc())))
+def uploads_of(session: Session, batches: Collection[UUID]) -> dict[UUID, list[Upload]]:
+    """Give the uploads of each batch, the newest first."""
+    found: dict[UUID, list[Upload]] = {batch: [] for batch in batches}
+    query = select(Upload).where(Upload.batch_id.in_(batches)).order_by(Upload.id.desc())
+    for upload in session.scalars(query):
+        found[upload.batch_id].append(upload)
+    return found
 
 
-def problems_of(session: Session, upload_id: UUID, limit: int = PROBLEMS_KEPT) -> list[UploadProblem]:
-    """Give an upload's bad rows in the file's order."""
-    query = (
-        select(UploadProblem)
-        .where(UploadProblem.upload_id == upload_id)
-        .order_by(UploadProblem.id)
-        .limit(limit)
+def problems_of(
+    session: Session, uploads: Collection[UUID], limit: int = PROBLEMS_KEPT
+) -> dict[UUID, list[UploadProblem]]:
+    """Give the first bad rows of each upload, in the file's order."""
+    found: dict[UUID, list[UploadProblem]] = {upload: [] for upload in uploads}
+    place = func.row_number().over(partition_by=UploadProblem.upload_id, order_by=UploadProblem.id)
+    numbered = (
+        select(UploadProblem.id, place.label("place")).where(UploadProblem.upload_id.in_(uploads)).subquery()
     )
-    return list(session.scalars(query))
+    query = select(UploadProblem).join(numbered, numbered.c.id == UploadProblem.id)
+    for problem in session.scalars(query.where(numbered.c.place <= limit).order_by(UploadProblem.id)):
+        found[problem.upload_id].append(problem)
+    return found
 
 
 def waiting_uploads(session: Session) -> list[UUID]:

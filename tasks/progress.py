@@ -3,9 +3,11 @@
 A row says what is being done, how far it is and what became of it. It is news, not truth: the truth is in the nouns.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -36,3 +38,9 @@ def report(session: Session, subject: UUID, done: int, total: int, now: datetime
 def progress_of(session: Session, subject: UUID) -> Progress | None:
     """Give what was last said of a piece of work."""
     return session.get(Progress, subject)
+
+
+def progress_by_subject(session: Session, subjects: Collection[UUID]) -> dict[UUID, Progress]:
+    """Give what was last said of pieces of work, as far as something was."""
+    found = session.scalars(select(Progress).where(Progress.subject.in_(subjects)))
+    return {one.subject: one for one in found}

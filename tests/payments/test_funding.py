@@ -108,7 +108,7 @@ def test_a_batch_opens_with_its_slow_total_set_aside(
     assert funding.prefund_balance(session, owner.id, "KES") == 33
     assert reserved(session, batch) == wanted.total_p95
     assert batch.state == BatchState.OPEN
-    assert slot_counts(session, batch.id)[SlotState.OPEN] == 8
+    assert slot_counts(session, [batch.id])[batch.id][SlotState.OPEN] == 8
     assert terms_of(session, batch.id).sealed_at == now
     with pytest.raises(AlreadyOpen):
         funding.reserve_and_open(session, batch, now, actor="zuri")
@@ -128,7 +128,7 @@ def test_without_the_money_nothing_opens_and_the_error_names_what_is_missing(
     assert refused.value.message == "This needs 80.67 KES; 0.01 KES are missing on the prefund."
     assert refused.value.details == {"needed": 8067, "missing": 1, "currency": "KES"}
     assert batch.state == BatchState.DRAFT
-    assert slot_counts(session, batch.id)[SlotState.OPEN] == 0
+    assert slot_counts(session, [batch.id])[batch.id][SlotState.OPEN] == 0
     assert reserved(session, batch) == 0
 
     empty = factories.batch(session, now, of, items=0)
@@ -161,7 +161,7 @@ def test_an_extra_slot_opens_only_while_the_reserve_carries_it(
     add_slot(session, item)
     # All three are open, so the whole reserve is spoken for.
     assert funding.open_waiting(session, batch, now) == 0
-    assert slot_counts(session, batch.id)[SlotState.WAITING] == 1
+    assert slot_counts(session, [batch.id])[batch.id][SlotState.WAITING] == 1
 
     worker = factories.worker(session, now, name="Baraka")
     later = now
@@ -169,7 +169,7 @@ def test_an_extra_slot_opens_only_while_the_reserve_carries_it(
         later = work(session, batch, worker, later, 30)
     # Three quick answers cost 5.00 each and the fee, so there is room for the fourth at the slow figure.
     assert funding.open_waiting(session, batch, later + timedelta(minutes=2)) == 1
-    assert slot_counts(session, batch.id)[SlotState.OPEN] == 1
+    assert slot_counts(session, [batch.id])[batch.id][SlotState.OPEN] == 1
 
 
 def test_slow_work_stops_new_offers_until_more_is_set_aside(

@@ -2,18 +2,23 @@
 
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from random import Random
+from statistics import quantiles
+from uuid import UUID
 
 import closing
 import factories
 import pytest
 from closing import Week, draft_line, drafted, runner
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from payments import worktime
 from payments.due_lines import Payer, book
 from payments.payroll import close_period
 from payments.periods import period_at
-from payments.wages import batch_cost, batch_hourly, everybodys_hours, hours, wage_lines, wages
+from payments.wages import RANKED, batch_cost, everybodys_hours, hourly_of, hours, wage_lines, wages
+from tasks.batches import Batch
 
 
 @pytest.fixture
@@ -79,14 +84,76 @@ def test_a_batchs_hourly_pay_is_shown_for_ten_workers_and_no_fewer(session: Sess
     period, batch = period_at(session, now, now), factories.batch(session, now)
     payer = Payer(batch.id, batch.project_id, "KES", Fraction(0))
     for number in range(1, 11):
-        assert batch_hourly(session, batch.id) is None
+        assert hourly_of(session, [batch.id]) == {}
         worker = factories.worker(session, now)
         line = draft_line(now, batch.id, agreed=0, rate=number * 1_000)
         book(session, period, worker.id, drafted([(line, payer)]), now)
-    found = batch_hourly(session, batch.id)
-    assert found is not None
+    found = hourly_of(session, [batch.id])[batch.id]
     assert (found.currency, found.workers) == ("KES", 10)
     assert [found.low, found.median, found.high] == [Fraction(n) for n in (3_250, 5_500, 7_750)]
+
+
+STORED = text("""
+INSERT INTO due_line (id, period_id, worker_id, batch_id, segment_start, segment_end, currency, seconds, seconds_by,
+    agreed, required, due, topup, rate, rule, rule_sha256, charge, charge_currency, fee, answers, trace,
+    evidence_digest, made_at)
+SELECT gen_random_uuid(), :period, worker, :batch, CAST(:at AS timestamptz) + hour * interval '1 h',
+    CAST(:at AS timestamptz) + (hour + 1) * interval '1 h', 'KES', seconds, '{}', 0, 0, 0, 0, '1/1', 'r',
+    repeat('a', 64), charge, 'KES', 0, 1, '[]', sha256('x'), CAST(:at AS timestamptz)
+FROM unnest(CAST(:workers AS uuid[]), CAST(:hours AS int[]), CAST(:seconds AS int[]), CAST(:charges AS bigint[]))
+    AS line (worker, hour, seconds, charge)""")
+"""Lines as they may stand in the books, without the work behind them."""
+
+
+def stored(session: Session, now: datetime, batch: Batch, lines: list[tuple[UUID, int, int]]) -> None:
+    """Store lines: whose, how many seconds, what they cost."""
+    given = {
+        "period": period_at(session, now, now).id,
+        "batch": batch.id,
+        "at": now,
+        "workers": [worker for worker, _, _ in lines],
+        "hours": list(range(len(lines))),
+        "seconds": [seconds for _, seconds, _ in lines],
+        "charges": [charge for _, _, charge in lines],
+    }
+    session.execute(STORED, given)
+
+
+@pytest.mark.parametrize("count", [*range(10, 18), 50])
+def test_the_quartiles_are_exact_whatever_the_number_of_workers(
+    session: Session, now: datetime, count: int
+) -> None:
+    luck = Random(count)
+    batches = [factories.batch(session, now, items=1) for _ in range(3)]
+    wanted = {}
+    for batch in batches:
+        workers = [factories.worker(session, now).id for _ in range(count)]
+        lines = [(who, luck.randint(1, 5_000), luck.randint(1, 10**12)) for who in workers]
+        lines += [(who, luck.randint(0, 50), luck.randint(0, 100)) for who in workers[:5]]
+        stored(session, now, batch, [*lines, (factories.worker(session, now).id, 0, 0)])
+        rates = []
+        for worker in workers:
+            own = [(seconds, charge) for who, seconds, charge in lines if who == worker]
+            rates.append(
+                Fraction(sum(charge for _, charge in own) * 3600, sum(seconds for seconds, _ in own))
+            )
+        wanted[batch.id] = quantiles(rates, n=4, method="inclusive")
+    found = hourly_of(session, [batch.id for batch in batches])
+    assert {one: [past.low, past.median, past.high] for one, past in found.items()} == wanted
+    assert {past.workers for past in found.values()} == {count}
+
+
+def test_the_figures_of_a_page_of_batches_are_one_look_at_an_index(session: Session, now: datetime) -> None:
+    of = factories.project(session, now)
+    workers = [factories.worker(session, now).id for _ in range(30)]
+    batches = [factories.batch(session, now, of, items=1) for _ in range(120)]
+    for batch in batches:
+        stored(session, now, batch, [(who, 60, 100) for who in workers])
+    session.execute(text("ANALYZE due_line"))
+    shown = {"batches": [batch.id for batch in batches[:10]], "least": 10}
+    plan = "\n".join(session.scalars(text(f"EXPLAIN {RANKED.text}"), shown))
+    assert "ix_due_line_batch_id" in plan
+    assert "Seq Scan" not in plan
 
 
 def test_a_batchs_cost_is_labour_topups_and_fee(session: Session, now: datetime) -> None:

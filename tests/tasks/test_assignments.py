@@ -88,7 +88,7 @@ def test_closing_withdraws_what_is_not_leased(session: Session, now: datetime) -
     batch = served(session, now, items=2, answers_wanted=1)
     assignments.claim(session, batch, factories.worker(session, now).id, now)
     batches.close_batch(session, batch, now)
-    assert batches.slot_counts(session, batch.id) == {
+    assert batches.slot_counts(session, [batch.id])[batch.id] == {
         "waiting": 0, "open": 0, "leased": 1, "answered": 0, "withdrawn": 1,
     }  # fmt: skip
 

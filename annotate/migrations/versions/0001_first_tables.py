@@ -614,7 +614,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_due_line")),
         sa.UniqueConstraint("journal_id", name=op.f("uq_due_line_journal_id")),
     )
-    op.create_index(op.f("ix_due_line_batch_id"), "due_line", ["batch_id"], unique=False)
+    op.create_index(
+        "ix_due_line_batch_id",
+        "due_line",
+        ["batch_id"],
+        unique=False,
+        postgresql_include=["worker_id", "charge_currency", "charge", "seconds"],
+    )
     op.create_index("ix_due_line_worker", "due_line", ["worker_id", "segment_start"], unique=False)
     op.create_index(
         "uq_due_line_segment",
