@@ -16,9 +16,9 @@ from litestar.response import Redirect
 
 from annotate import heartbeat
 from annotate.audit import Week, named_period, week_of
-from annotate.operate_payouts import run_json, run_view
+from annotate.operate_payouts import all_runs, run_json, run_view
 from annotate.visit import Visit
-from payments import payouts, payroll
+from payments import payroll
 from payments.due_lines import check_paid, underpaid
 from payments.money import text as money_text
 from payments.payouts import PayoutRun
@@ -157,7 +157,7 @@ def standing_of(visit: Visit, period: PayPeriod, *, look: bool) -> Standing:
 def standings_of(visit: Visit, found: Sequence[PayPeriod], *, look: bool) -> list[Standing]:
     """Say where periods stand, with as many statements for many as for one."""
     how_far = progress.progress_by_subject(visit.session, [period.id for period in found])
-    runs = payouts.all_runs(visit.session)
+    runs = all_runs(visit.session)
     return [
         Standing(
             period=period,

@@ -4,8 +4,9 @@ A run's file is made once and never changes. A whole run is confirmed only with 
 is final; one that did not arrive comes back whole and is owed again.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from litestar.response import Redirect
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from annotate import access, heartbeat
@@ -22,7 +23,7 @@ from annotate.audit import csv_file
 from annotate.visit import Visit
 from payments import payouts
 from payments.money import text as money_text
-from payments.payouts import Payout, PayoutRun, Sums
+from payments.payouts import UNDER_WAY, Payout, PayoutRun, PayoutState
 from payments.periods import PayPeriod
 from tasks.errors import Conflict, Invalid
 from tasks.people import Person
@@ -34,6 +35,24 @@ class FileNotMade(Conflict):
 
 class WrongTotal(Invalid):
     """This is not the total of the run; compare it with the file and type it again."""
+
+
+@dataclass
+class Sums:
+    """How many payouts of a run are in each state, and how much money that is."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    amounts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        """All that was set aside and has not come back."""
+        return self.amounts.total() - self.amounts[PayoutState.FAILED]
+
+    @property
+    def under_way(self) -> int:
+        """What is not settled yet."""
+        return sum(self.amounts[state] for state in UNDER_WAY)
 
 
 @dataclass(frozen=True)
@@ -57,11 +76,11 @@ class PayoutPages(Controller):
     def payouts(self, visit: NamedDependency[Visit]) -> Response[Any]:
         """List the runs of payouts."""
         visit.operator()
-        runs = payouts.all_runs(visit.session)
+        runs = all_runs(visit.session)
         return visit.page(
             "operate/payouts.html",
             runs=runs,
-            sums=payouts.sums_of(visit.session, [run.id for run, _ in runs]),
+            sums=sums_of(visit.session, [run.id for run, _ in runs]),
             silent=heartbeat.is_silent(visit.session),
         )
 
@@ -191,6 +210,23 @@ class PayoutApi(Controller):
         return payout_json(payouts.fail(visit.session, payout, data.reason, str(viewer.person.id), visit.now))
 
 
+def all_runs(session: Session) -> list[tuple[PayoutRun, PayPeriod]]:
+    """Give all runs with their periods, the newest period first."""
+    query = select(PayoutRun, PayPeriod).join(PayPeriod, PayPeriod.id == PayoutRun.period_id)
+    rows = session.execute(query.order_by(PayPeriod.starts_at.desc(), PayoutRun.currency, PayoutRun.rail))
+    return [(run, period) for run, period in rows]
+
+
+def sums_of(session: Session, runs: Collection[UUID]) -> dict[UUID, Sums]:
+    """Count and sum up the payouts of each run by state."""
+    sums: dict[UUID, Sums] = {run: Sums() for run in runs}
+    query = select(Payout.run_id, Payout.state, func.count(), func.sum(Payout.amount))
+    rows = session.execute(query.where(Payout.run_id.in_(runs)).group_by(Payout.run_id, Payout.state))
+    for run_id, state, count, amount in rows:
+        sums[run_id].counts[state], sums[run_id].amounts[state] = count, int(amount)
+    return sums
+
+
 def run_view(session: Session, run: PayoutRun) -> RunView:
     """Gather a run with its payouts and the people they go to."""
     found = payouts.payouts_in(session, run.id)
@@ -198,7 +234,7 @@ def run_view(session: Session, run: PayoutRun) -> RunView:
     return RunView(
         run=run,
         period=session.get_one(PayPeriod, run.period_id),
-        sums=payouts.sums_of(session, [run.id])[run.id],
+        sums=sums_of(session, [run.id])[run.id],
         payouts=found,
         people={one.id: one for one in people},
     )

@@ -5,25 +5,14 @@ rail or comes back whole. Payouts of one period, currency and rail are a run; th
 changes. A run is refused while a single line of its period is underpaid.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid5
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    ForeignKey,
-    LargeBinary,
-    String,
-    UniqueConstraint,
-    func,
-    select,
-)
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, LargeBinary, String, UniqueConstraint, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -69,24 +58,6 @@ class PayoutState(StrEnum):
 
 
 UNDER_WAY: Final = (PayoutState.PLANNED, PayoutState.IN_TRANSIT)
-
-
-@dataclass
-class Sums:
-    """How many payouts of a run are in each state, and how much money that is."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    amounts: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def total(self) -> int:
-        """All that was set aside and has not come back."""
-        return self.amounts.total() - self.amounts[PayoutState.FAILED]
-
-    @property
-    def under_way(self) -> int:
-        """What is not settled yet."""
-        return sum(self.amounts[state] for state in UNDER_WAY)
 
 
 class PayoutRun(Base):
@@ -182,23 +153,6 @@ def runs_of(session: Session, period_id: UUID) -> list[PayoutRun]:
         select(PayoutRun).where(PayoutRun.period_id == period_id).order_by(PayoutRun.currency, PayoutRun.rail)
     )
     return list(session.scalars(query))
-
-
-def all_runs(session: Session) -> list[tuple[PayoutRun, PayPeriod]]:
-    """Give all runs with their periods, the newest period first."""
-    query = select(PayoutRun, PayPeriod).join(PayPeriod, PayPeriod.id == PayoutRun.period_id)
-    rows = session.execute(query.order_by(PayPeriod.starts_at.desc(), PayoutRun.currency, PayoutRun.rail))
-    return [(run, period) for run, period in rows]
-
-
-def sums_of(session: Session, runs: Collection[UUID]) -> dict[UUID, Sums]:
-    """Count and sum up the payouts of each run by state."""
-    sums: dict[UUID, Sums] = {run: Sums() for run in runs}
-    query = select(Payout.run_id, Payout.state, func.count(), func.sum(Payout.amount))
-    rows = session.execute(query.where(Payout.run_id.in_(runs)).group_by(Payout.run_id, Payout.state))
-    for run_id, state, count, amount in rows:
-        sums[run_id].counts[state], sums[run_id].amounts[state] = count, int(amount)
-    return sums
 
 
 def planned_runs(session: Session) -> list[PayoutRun]:
