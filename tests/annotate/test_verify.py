@@ -42,10 +42,10 @@ HERE = Path(annotate.__file__).parent
 
 
 @pytest.fixture(scope="module")
-def made(engine: Engine) -> bytes:
-    """The bundle of a closed week; its database is rolled back."""
+def made(rolled_back: Engine) -> bytes:
+    """The bundle of a closed week."""
     now = datetime.fromisoformat("2026-11-16T06:00:00+00:00")
-    with engine.connect() as connection:
+    with rolled_back.connect() as connection:
         outer = connection.begin()
         with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
             content = bundles.bundle(session, bundles.closed_week(session, now), now)
