@@ -23,7 +23,7 @@ from tasks import aggregators, agreement
 from tasks.answers import Answer, answers_to
 from tasks.batches import Batch, BatchState
 from tasks.db import Base
-from tasks.distances import alike
+from tasks.distances import alike, has_majority
 from tasks.items import Item, Slot, SlotState, add_slot
 from tasks.marks import combine_boxes, combine_spans
 from tasks.projects import Definition
@@ -31,7 +31,7 @@ from tasks.projects import Definition
 LABEL_KINDS = ("choice", "rating")
 """Kinds of field whose answer is one label of a closed list."""
 COMBINED = {"spans": combine_spans, "boxes": combine_boxes}
-"""Kinds of field whose answers are brought together part by part, so that they are never level."""
+"""Kinds of field whose answers are brought together part by part, once more than half of them are alike."""
 
 
 class ConsensusState(StrEnum):
@@ -199,8 +199,8 @@ def _field_outcome(field: Field, answers: Sequence[Answer]) -> dict[str, Any]:
     ranked = counts.most_common(2)
     leads = bool(ranked) and (len(ranked) == 1 or ranked[0][1] > ranked[1][1])
     winner = values[labels.index(ranked[0][0])] if leads else None
-    if values and field.kind in COMBINED:
-        winner = COMBINED[field.kind](values)
+    if field.kind in COMBINED:
+        winner = COMBINED[field.kind](values) if has_majority(field.kind, labels) else None
     pairs = len(labels) * (len(labels) - 1) // 2
     return {
         "winner": winner,

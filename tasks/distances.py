@@ -7,8 +7,8 @@ marks of one label share anything, and two answers without marks are the same.
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from types import MappingProxyType
@@ -27,6 +27,8 @@ COMPARISONS_MAX: Final = 200_000
 """How many marks are held against each other for one measure; beyond it fewer pairs of answers are taken."""
 PAIRS_MIN: Final = 200
 SHARE_DIGITS: Final = 6
+ALIKE_MIN: Final = 0.5
+"""What two answers with marks share at least if one supports the other."""
 
 NO_LABELS: Final = "Gwet’s AC1 needs answers that are equal or not; marks agree in part."
 
@@ -77,9 +79,22 @@ def alike(kind: str, texts: Sequence[str]) -> float:
     name = KINDS[kind].distance
     if name not in OVERLAPS:
         return sum(one == other for one, other in combinations(texts, 2))
-    read = [OVERLAPS[name].read(json.loads(text)) for text in texts]
-    shares = (1 - _apart(OVERLAPS[name], one, other) for one, other in combinations(read, 2))
-    return round(sum(shares), SHARE_DIGITS)
+    return round(sum(share for _, _, share in _pairs(OVERLAPS[name], texts)), SHARE_DIGITS)
+
+
+def has_majority(kind: str, texts: Sequence[str]) -> bool:
+    """Tell whether more than half of these answers with marks are alike, by half or more, to one of them."""
+    side = Counter(range(len(texts)))
+    for one, other, share in _pairs(OVERLAPS[KINDS[kind].distance], texts):
+        if share >= ALIKE_MIN:
+            side.update((one, other))
+    return any(2 * count > len(texts) for count in side.values())
+
+
+def _pairs(kind: Overlap, texts: Sequence[str]) -> Iterator[tuple[int, int, float]]:
+    read = [kind.read(json.loads(text)) for text in texts]
+    for one, other in combinations(range(len(read)), 2):
+        yield one, other, 1 - _apart(kind, read[one], read[other])
 
 
 def _of_marks(kind: Overlap, answers: Answers) -> tuple[Measure, Measure]:

@@ -79,3 +79,28 @@ def test_weighing_all_answers_is_done_once_for_the_same_answers(session: Session
     assert consensus.refit(session, batch, now) == 0
     session.expire_all()
     assert look(session, batch, now).weighed["sentiment"]["winner"] == "positive"
+
+
+def test_marks_that_share_nothing_are_no_consensus(session: Session, now: datetime) -> None:
+    project = factories.project(session, now, document=factories.example("entities"))
+    batch = served(session, now, of=project, items=1, answers_wanted=2, answers_max=4)
+    for start, end in ((0, 3), (4, 9)):
+        item_id = mark(session, batch, start, end, now)
+    found = look(session, batch, now)
+    assert (found.state, found.fields["entities"]["winner"]) == (ConsensusState.COLLECTING, None)
+    assert found.fields["entities"]["agreement"] == {"alike": 0, "pairs": 1}
+    items.open_slots(session, batch.id, 1)
+    assert mark(session, batch, 4, 8, now) == item_id
+    found = look(session, batch, now)
+    assert found.state == ConsensusState.SETTLED
+    assert found.fields["entities"]["winner"] == [{"start": 4, "end": 8, "label": "person"}]
+
+
+def mark(session: Session, batch: Batch, start: int, end: int, now: datetime) -> int:
+    """A new worker marks one span of the batch's one item."""
+    (held,) = assignments.claim(session, batch, factories.worker(session, now).id, now)
+    value = {"entities": [{"start": start, "end": end, "label": "person"}]}
+    answers.submit(
+        session, assignment_id=held.id, worker_id=held.worker_id, submission_id=uuid4(), value=value, now=now
+    )
+    return held.item_id
