@@ -9,12 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from annotate.auth import Viewer
-from payments import payslips, worktime
+from payments import payslips, reports, worktime
 from payments.accounts import Account
 from payments.due_lines import DueLine
 from payments.ledger import Journal
 from payments.payouts import Payout, PayoutRun, UnknownPayout
 from payments.payslips import Payslip
+from payments.reports import Report, UnknownReport
 from payments.worktime import Declaration
 from tasks.batches import Batch, BatchState, UnknownBatch
 from tasks.errors import NotFound
@@ -108,6 +109,13 @@ def line_for(session: Session, viewer: Viewer, line_id: UUID) -> DueLine:
     if found is None:
         raise NotInTheBooks
     return found
+
+
+def report_for(session: Session, viewer: Viewer, report_id: UUID) -> Report:
+    """Fetch a report on the books. Raises UnknownReport."""
+    if viewer.role not in AUDITORS:
+        raise UnknownReport
+    return reports.get_report(session, report_id)
 
 
 def run_for(session: Session, viewer: Viewer, run_id: UUID) -> PayoutRun:

@@ -16,6 +16,7 @@ from tasks.errors import FairlabelError
 
 IMPORT_LIMIT: Final = 600.0
 CLOSE_LIMIT: Final = 1800.0
+CHECK_LIMIT: Final = 3600.0
 
 
 class StillWaiting(FairlabelError):
@@ -107,6 +108,18 @@ def fund_and_open(requester: Api, batch_id: str, reference: str, **terms: Any) -
         requester.post("/api/v1/balance/prefund", body)
     requester.post(f"/api/v1/batches/{batch_id}/open")
     return quote
+
+
+def checks(organizer: Api) -> dict[str, Any]:
+    """Have the books recomputed from the facts, and wait for what is found."""
+    report: dict[str, Any] = organizer.post("/api/v1/audit/checks")
+
+    def made() -> bool:
+        report.update(organizer.get(f"/api/v1/audit/reports/{report['id']}"))
+        return bool(report["state"] != "under_way")
+
+    wait_until(made, CHECK_LIMIT, "The check of the books")
+    return report
 
 
 def new_submission() -> UUID:

@@ -25,6 +25,7 @@ from annotate.audit_exports import Exports as AuditExports
 from annotate.audit_exports import ExportsApi as AuditExportsApi
 from annotate.audit_ledger import LedgerApi, LedgerPages
 from annotate.audit_line import LineApi, LinePages
+from annotate.audit_reports import ReportApi, ReportPages
 from annotate.balance import BalanceApi, BalancePages
 from annotate.batches import BatchApi, BatchPages
 from annotate.exports import Exports
@@ -136,6 +137,8 @@ def controllers() -> list[Any]:
         AuditApi,
         LedgerPages,
         LedgerApi,
+        ReportPages,
+        ReportApi,
         LinePages,
         LineApi,
         AuditExports,

@@ -8,8 +8,6 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,47 +15,27 @@ import msgspec
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from annotate import access, audit_ledger, wage_views
+from annotate import access, audit_ledger, heartbeat, report_views, wage_views
+from annotate.report_views import DAY, WeekHours, in_week, week_hours
 from annotate.visit import Visit
 from annotate.wage_views import CSV_COLUMNS, WageRow, WageView, row_json
-from payments import payroll, wages
+from payments import payroll, reports, wages
 from payments.due_lines import DueLine
 from payments.periods import WEEK, PayPeriod, PeriodState, UnknownPeriod, period_named, periods
 from payments.rails import FORMULA
-from payments.wages import DAY_HARD, DAY_SOFT, WEEK_HARD, WEEK_SOFT, Hours
+from payments.reports import NotCounted, Report, ReportKind
+from payments.wages import DAY_HARD, DAY_SOFT, WEEK_HARD, WEEK_SOFT
 from tasks.errors import NotFound
 from tasks.people import Person
 
 ROWS_A_PAGE = 100
-HOURS_SHOWN = 6
-DAY = timedelta(days=1)
 CODE = re.compile(r"\d{4}-W\d{2}", re.ASCII)
 
 
 class UnknownCurrencyHere(NotFound):
     """Nobody was paid in this currency in this week."""
-
-
-@dataclass(frozen=True)
-class WeekHours:
-    """A worker's week by the days of their own time zone, against the limits that stop new offers."""
-
-    worker: Person
-    days: tuple[tuple[date, int], ...]
-    total: int
-
-    @property
-    def state(self) -> str:
-        """`hard` or `soft` over a limit of the week or a day, `near` close to the week's, else `within`."""
-        longest = max(seconds for _, seconds in self.days)
-        if self.total > WEEK_HARD or longest > DAY_HARD:
-            return "hard"
-        if self.total > WEEK_SOFT or longest > DAY_SOFT:
-            return "soft"
-        return "near" if self.total * 10 > WEEK_SOFT * 9 else "within"
 
 
 class AuditPages(Controller):
@@ -83,6 +61,7 @@ class AuditPages(Controller):
         views = wage_views.wage_views(visit.session, chosen)
         view = chosen_view(views, currency)
         rows = shown_rows(view, show)
+        counted = reports.newest(visit.session, ReportKind.HOURS, chosen.code, made=True)
         first = max(0, min(start, len(rows)))
         return visit.page(
             "audit/wages.html",
@@ -96,7 +75,8 @@ class AuditPages(Controller):
             first=first,
             count=len(rows),
             following=first + ROWS_A_PAGE if first + ROWS_A_PAGE < len(rows) else None,
-            hours=week_hours(visit.session, chosen),
+            counted=counted,
+            hours=week_hours(visit.session, chosen, counted),
             head=audit_ledger.log_head(visit.session),
         )
 
@@ -122,11 +102,14 @@ class AuditPages(Controller):
         chosen = chosen_period(visit.session, period)
         if chosen is None:
             return visit.page("audit/hours.html", period=None)
+        standing = report_views.standing(visit.session, ReportKind.HOURS, chosen.code)
         return visit.page(
             "audit/hours.html",
             period=chosen,
             neighbours=neighbours(visit.session, chosen),
-            hours=week_hours(visit.session, chosen),
+            hours=week_hours(visit.session, chosen, standing.made),
+            silent=standing.report is not None and heartbeat.is_silent(visit.session),
+            **vars(standing),
             days=[chosen.starts_at.date() + n * DAY for n in range(7)],
             limits={"day": (DAY_SOFT, DAY_HARD), "week": (WEEK_SOFT, WEEK_HARD)},
         )
@@ -142,7 +125,8 @@ class AuditPages(Controller):
             columns[f"{day} seconds"] = lambda one, n=n: one.days[n][1]  # type: ignore[misc]
         columns["week seconds"] = lambda one: one.total
         columns["state"] = lambda one: one.state
-        return csv_file(csv_of(columns, week_hours(visit.session, chosen)), f"hours-{chosen.code}.csv")
+        hours = week_hours(visit.session, chosen, counted_hours(visit.session, chosen))
+        return csv_file(csv_of(columns, hours), f"hours-{chosen.code}.csv")
 
     @get("/workers/{worker_id:uuid}", sync_to_thread=True)
     def worker(
@@ -159,7 +143,7 @@ class AuditPages(Controller):
             neighbours=neighbours(visit.session, chosen) if chosen else (None, None),
             lines=lines,
             titles=wage_views.batch_titles(visit.session, {one.batch_id for one in lines if one.batch_id}),
-            hours=hours_in_week(visit.session, worker, chosen) if chosen else None,
+            hours=own_hours(visit.session, worker, chosen) if chosen else None,
         )
 
 
@@ -215,11 +199,13 @@ class AuditApi(Controller):
 
     @get("/hours", sync_to_thread=True)
     def hours(self, visit: NamedDependency[Visit], period: FromQuery[str]) -> dict[str, Any]:
-        """Give everybody's credited seconds of a week, by the days of their own time zone."""
+        """Give everybody's credited seconds of a week as last counted, by the days of their own time zone."""
         visit.organizer()
         chosen = named_period(visit.session, period)
+        counted = counted_hours(visit.session, chosen)
         return {
             "period": week_of(chosen),
+            "counted_at": counted.ended_at,
             "limits": {"day": [DAY_SOFT, DAY_HARD], "week": [WEEK_SOFT, WEEK_HARD]},
             "workers": [
                 {
@@ -229,7 +215,7 @@ class AuditApi(Controller):
                     "week": one.total,
                     "state": one.state,
                 }
-                for one in week_hours(visit.session, chosen)
+                for one in week_hours(visit.session, chosen, counted)
             ],
         }
 
@@ -288,25 +274,18 @@ def shown_rows(view: WageView | None, show: str) -> list[WageRow]:
     return view.rows if show == "all" else view.topped_up
 
 
-def week_hours(session: Session, period: PayPeriod) -> list[WeekHours]:
-    """Give everybody's hours of a week, the longest first."""
-    found = wages.everybodys_hours(session, period.starts_at - DAY, period.ends_at + DAY)
-    query = select(Person).where(Person.id.in_([one.worker_id for one in found]))
-    people = {one.id: one for one in session.scalars(query)}
-    made = [in_week(people[one.worker_id], one, period) for one in found]
-    return sorted((one for one in made if one.total), key=lambda one: (-one.total, one.worker.pseudonym))
+def counted_hours(session: Session, period: PayPeriod) -> Report:
+    """Give the last count of a week's hours. Raises NotCounted."""
+    found = reports.newest(session, ReportKind.HOURS, period.code, made=True)
+    if found is None:
+        raise NotCounted
+    return found
 
 
-def hours_in_week(session: Session, worker: Person, period: PayPeriod) -> WeekHours:
-    """Give one worker's hours of a week."""
-    return in_week(worker, wages.hours(session, worker, period.starts_at - DAY, period.ends_at + DAY), period)
-
-
-def in_week(worker: Person, found: Hours, period: PayPeriod) -> WeekHours:
-    """Keep the seven days of the week, as the worker's own calendar has them."""
-    monday = period.starts_at.date()
-    shown = tuple((day, found.days.get(day, 0)) for day in (monday + n * DAY for n in range(7)))
-    return WeekHours(worker, shown, sum(seconds for _, seconds in shown))
+def own_hours(session: Session, worker: Person, period: PayPeriod) -> WeekHours:
+    """Count one worker's hours of a week."""
+    found = wages.hours(session, worker, period.starts_at - DAY, period.ends_at + DAY)
+    return in_week(worker, found.days, period)
 
 
 def week_of(period: PayPeriod) -> Week:

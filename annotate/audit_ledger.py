@@ -1,16 +1,15 @@
 """The ledger as an organizer explores it: accounts, statements, journals with their cause and place in the log.
 
-Nothing is summed up that is not in the books. `Verify` recomputes the books from the facts and names what does not
-fit. People appear as a worker's pseudonym or a requester's organisation, never by name.
+Nothing is summed up that is not in the books. People appear as a worker's pseudonym or a requester's organisation,
+never by name.
 """
 
 import re
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from litestar import Controller, Response, get, post
+from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from sqlalchemy import or_, select
@@ -20,17 +19,17 @@ from annotate import access
 from annotate.access import LARGEST_ID
 from annotate.visit import Visit
 from annotate.wage_views import batch_titles
-from payments import reconciliation, transparency
+from payments import reports, transparency
 from payments.accounts import CHART, Account
 from payments.due_lines import DueLine
-from payments.ledger import Check, Journal
+from payments.ledger import Journal
 from payments.payouts import Payout
+from payments.reports import ReportKind
 from payments.statements import Line, documents, statement
 from payments.transparency import JOURNAL, Checkpoint
 from tasks.people import Person, Role
 
 ROWS_A_PAGE = 50
-FACTS_OLD_ENOUGH = timedelta(minutes=10)
 OWNER = re.compile(r"([a-z_]+)(?::([A-Za-z0-9][A-Za-z0-9._-]*))?:([A-Z]{3})", re.ASCII)
 
 
@@ -95,6 +94,7 @@ class LedgerPages(Controller):
             following=shown[-1].code if len(found) > ROWS_A_PAGE else None,
             journals=newest,
             head=log_head(visit.session),
+            checked=reports.newest(visit.session, ReportKind.BOOKS, made=True),
         )
 
     @get("/accounts/{code:str}", sync_to_thread=True)
@@ -137,19 +137,6 @@ class LedgerPages(Controller):
             cause=cause_of(visit.session, journal),
             place=place_of(visit.session, JOURNAL, str(journal.id)),
             actor=actor(visit.session, journal.actor),
-        )
-
-    @post("/ledger/verify", sync_to_thread=True)
-    def verify(self, visit: NamedDependency[Visit]) -> Response[Any]:
-        """Recompute the books from the facts and show each check."""
-        visit.organizer()
-        checks = verified(visit)
-        return visit.page(
-            "audit/verify.html",
-            checks=checks,
-            failed=[one for one in checks if not one.ok],
-            newest=journals(visit.session, None)[:1],
-            head=log_head(visit.session),
         )
 
 
@@ -224,13 +211,6 @@ class LedgerApi(Controller):
             "reversed_by": cause.reversed_by,
             "log": asdict(place) if place else None,
         }
-
-    @post("/checks", sync_to_thread=True, status_code=200)
-    def checks(self, visit: NamedDependency[Visit]) -> dict[str, Any]:
-        """Recompute the books from the facts; `ok` is whether everything holds."""
-        visit.organizer()
-        found = verified(visit)
-        return {"ok": all(one.ok for one in found), "checks": [asdict(one) for one in found]}
 
 
 def accounts(session: Session, q: str, kind: str, after: str) -> list[Account]:
@@ -347,11 +327,3 @@ def place_of(session: Session, kind: str, ref: str) -> Place | None:
 def log_head(session: Session) -> Checkpoint | None:
     """Give the newest signed head of the log."""
     return transparency.latest_checkpoint(session)
-
-
-def verified(visit: Visit) -> list[Check]:
-    """Check the books against each other, against the facts, and against the log."""
-    return [
-        *reconciliation.recheck(visit.session, visit.now),
-        *transparency.checks(visit.session, visit.now - FACTS_OLD_ENOUGH),
-    ]

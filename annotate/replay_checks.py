@@ -230,7 +230,7 @@ def recorded_seconds(recording: Recording) -> int:
 
 def ledger(organizer: Api) -> dict[str, Any]:
     """Ask the instance to recompute its books from the facts."""
-    found = organizer.post("/api/v1/audit/checks")
+    found = api_steps.checks(organizer)
     failed = [f"{one['name']}: {one['detail']}" for one in found["checks"] if not one["ok"]]
     return {"ok": found["ok"], "checks": len(found["checks"]), "failed": failed}
 

@@ -11,6 +11,7 @@ from payments import (
     payouts,
     payslips,
     periods,
+    reports,
     rules,
     terms,
     transparency,
@@ -53,6 +54,7 @@ NOUNS = (
     payslips,
     payouts,
     transparency,
+    reports,
     auth,
 )
 """The modules that own tables, in the order of what they build on."""

@@ -29,6 +29,7 @@ SCHEDULE = {
     "payments.close_due_periods": 300,
     "payments.make_payout_files": 60,
     "payments.sequence_log": 20,
+    "payments.sweep_reports": 20,
 }
 """Sweeps and their periods in seconds."""
 

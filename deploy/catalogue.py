@@ -1,8 +1,8 @@
 """Collects all that people read into the catalogues of annotate/locale; `make messages` runs it.
 
 Texts stand in templates, in Python as `gettext("…")`, in the docstrings of errors, which are the sentences shown, in
-the messages with which errors are raised, and in a few tables of names. Existing translations are kept; a text that is
-gone leaves the catalogue.
+the messages with which errors are raised, in the names of checks, and in a few tables. Existing translations are kept;
+a text that is gone leaves the catalogue.
 """
 
 import ast
@@ -33,7 +33,7 @@ def collected() -> Catalog:
             catalog.add(message, locations=[(name, 0 * line)], context=context)
     for sentence, place in sorted(error_sentences().items()):
         catalog.add(sentence, locations=[(place, 0)])
-    for sentence, place in sorted((raised_sentences() | tables()).items()):
+    for sentence, place in sorted((raised_sentences() | check_names() | tables()).items()):
         catalog.add(sentence, locations=[(place, 0)])
     return catalog
 
@@ -70,6 +70,22 @@ def raised_sentences() -> dict[str, str]:
                         exc=ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(message)), *_])
                     ) if name in names:
                         found[message] = str(path.relative_to(ROOT))
+    return found
+
+
+def check_names() -> dict[str, str]:
+    """Give the names of all checks of the books, with the file of each."""
+    from payments.ledger_checks import CHECKS
+    from payments.reconciliation import QUERIES
+
+    found = dict.fromkeys(CHECKS, "payments/ledger_checks.py") | dict.fromkeys(
+        QUERIES, "payments/reconciliation.py"
+    )
+    for name in ("payments/reconciliation.py", "payments/transparency.py"):
+        for node in ast.walk(ast.parse((ROOT / name).read_text())):
+            match node:
+                case ast.Call(func=ast.Name(id="Check" | "_check"), args=[ast.Constant(value=str(said)), *_]):
+                    found[said] = name
     return found
 
 

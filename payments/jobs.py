@@ -4,7 +4,9 @@ They may run twice, late or at once: what they do is done once. Each of them is 
 """
 
 import logging
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeVar
 from uuid import UUID
@@ -12,8 +14,9 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.orm import Session
 
-from payments import earnings, funding, payouts, payroll, transparency, worktime
+from payments import earnings, funding, payouts, payroll, reports, transparency, worktime
 from payments.settings import PaymentSettings
+from tasks import clock
 from tasks.batches import get_batch, open_batches
 from tasks.db import transaction
 from tasks.errors import FairlabelError
@@ -23,6 +26,8 @@ from tasks.progress import report
 from tasks.queue import enqueue, job
 
 log = logging.getLogger(__name__)
+
+SAID_EVERY = 1.0
 
 T = TypeVar("T")
 
@@ -67,12 +72,31 @@ def close_period(period_id: str) -> None:
     subject = UUID(period_id)
     with job_transaction() as (_, now):
         pass
+    payroll.close_period(_in_own_transaction, subject, now, _beside(subject), settings().payer)
 
-    def say(done: int, of: int) -> None:
-        with job_transaction() as (session, at):
-            report(session, subject, done, of, at)
 
-    payroll.close_period(_in_own_transaction, subject, now, say, settings().payer)
+@job("payments.make_report", queue="money")
+def make_report(report_id: str) -> None:
+    """Make one report from one snapshot of the database; one that cannot be made is given up, and the log says why."""
+    subject, began = UUID(report_id), datetime.now(UTC)
+    snapshot = job_engine().execution_options(isolation_level="REPEATABLE READ")
+    try:
+        with transaction(snapshot) as session:
+            now = clock.now(session, simulated=task_settings().simulated)
+            result = reports.make(session, subject, now, _beside(subject))
+            if result is not None:
+                reports.keep(session, subject, result, began, datetime.now(UTC))
+    except Exception:
+        log.exception("the report %s could not be made", subject)
+        with job_transaction() as (session, _):
+            reports.keep(session, subject, None, began, datetime.now(UTC))
+
+
+@job("payments.sweep_reports", queue="money")
+def sweep_reports() -> None:
+    """Send again what waits to be made, and ask for what has grown old."""
+    with job_transaction() as (session, _):
+        reports.sweep(session, datetime.now(UTC))
 
 
 @job("payments.make_payout_files", queue="money")
@@ -96,6 +120,21 @@ def sequence_log() -> None:
         key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(settings().log_key))
         with job_transaction() as (session, now):
             transparency.sign_checkpoint(session, key, settings().log_origin, now)
+
+
+def _beside(subject: UUID) -> Callable[[int, int], None]:
+    """Say how far a long job is, beside its own transaction, at most once a second and at the end."""
+    last = 0.0
+
+    def say(done: int, of: int) -> None:
+        nonlocal last
+        if done < of and time.monotonic() - last < SAID_EVERY:
+            return
+        last = time.monotonic()
+        with job_transaction() as (session, at):
+            report(session, subject, done, of, at)
+
+    return say
 
 
 def _in_own_transaction(step: Callable[[Session], T]) -> T:

@@ -1,7 +1,7 @@
 """What must hold in the ledger at every moment, each as one query that lists what breaks it.
 
 The queries read the stored rows alone and share nothing with the code that writes them. They run after every
-test scenario and regularly in production; an auditor may run them as they stand here.
+test scenario and each day in production; an auditor may run them as they stand here.
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,8 @@ covers the beginning of the same list. Builders take `subtree(start, end)`, so t
 stored nodes; verifiers need nothing but the hashes they are given.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import reduce
 from hashlib import sha256
 from typing import Final
 
@@ -32,6 +33,19 @@ def split(width: int) -> int:
 def root(leaves: Sequence[bytes]) -> bytes:
     """Give the root over leaf hashes."""
     return subtree_of(leaves)(0, len(leaves))
+
+
+def roots(leaves: Iterable[bytes], sizes: Collection[int]) -> dict[int, bytes]:
+    """Give the root over the first leaves for each of these sizes, as far as there are so many, in one pass."""
+    made = {0: EMPTY} if 0 in sizes else {}
+    peaks: list[bytes] = []
+    for count, leaf in enumerate(leaves, 1):
+        peaks.append(leaf)
+        for _ in range((count & -count).bit_length() - 1):
+            peaks[-2:] = [node_hash(*peaks[-2:])]
+        if count in sizes:
+            made[count] = reduce(lambda right, left: node_hash(left, right), reversed(peaks))
+    return made
 
 
 def subtree_of(leaves: Sequence[bytes]) -> Subtree:

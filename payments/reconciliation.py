@@ -6,7 +6,7 @@ correction. Every check names its first few offenders.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,12 +16,16 @@ from sqlalchemy.orm import Session
 
 from payments import ledger
 from payments.canonical import digest
-from payments.due_lines import OVERHEAD, corrected, lines_about, lines_of, row_of, underpaid
+from payments.due_lines import OVERHEAD, DueLine, corrected, lines_about, row_of, underpaid
 from payments.ledger_checks import SHOWN, Check
 from payments.money import text as money_text
 from payments.payroll import corrections_of, drafts_for, workers_between
 from payments.payslips import Payslip
 from payments.periods import PayPeriod, PeriodState
+from tasks.errors import FairlabelError
+
+ROWS_AT_ONCE: Final = 500
+Say = Callable[[int, int], None]
 
 QUERIES: Final[dict[str, str]] = {
     "every ended assignment has its earning": """
@@ -62,21 +66,22 @@ WHERE account.code LIKE 'payout\\_in\\_transit:%'
 }
 
 
-def recheck(session: Session, now: datetime) -> list[Check]:
-    """Check all the books against each other and against the facts."""
+def recheck(session: Session, now: datetime, say: Say = lambda _done, _of: None) -> list[Check]:
+    """Check all the books against each other and against the facts; says how many workers' weeks of all are done."""
     made = list(ledger.checks(session))
     for name, query in QUERIES.items():
         made.append(_check(name, session.scalars(text(f"{query} LIMIT {SHOWN + 1}")).all()))
     made.append(_check("every payslip is as it was hashed", _changed_payslips(session)))
     made.append(_check("no line is underpaid", _underpaid(session)))
-    wrong, still = _recomputed(session, now)
+    wrong, still = _recomputed(session, now, say)
     made.append(_check("every line is what the facts say", wrong))
     made.append(Check("corrections owed", ok=True, detail=_shown(still)))
     return made
 
 
 def _changed_payslips(session: Session) -> list[str]:
-    rows = session.execute(select(Payslip.number, Payslip.document, Payslip.digest).order_by(Payslip.number))
+    query = select(Payslip.number, Payslip.document, Payslip.digest).order_by(Payslip.number)
+    rows = session.execute(query.execution_options(yield_per=ROWS_AT_ONCE))
     return [number for number, document, kept in rows if digest(document) != kept]
 
 
@@ -85,21 +90,33 @@ def _underpaid(session: Session) -> list[str]:
     return [str(line.id) for period_id in periods for line in underpaid(session, period_id)]
 
 
-def _recomputed(session: Session, now: datetime) -> tuple[list[str], list[str]]:
+def _recomputed(session: Session, now: datetime, say: Say) -> tuple[list[str], list[str]]:
     """Compute every settled worker's weeks again: what does not fit, and what is owed since."""
     wrong: list[str] = []
     still: list[str] = []
     query = select(PayPeriod).where(PayPeriod.state != PeriodState.OPEN).order_by(PayPeriod.starts_at)
-    for week in session.scalars(query):
-        concerned = {line.worker_id for line in lines_of(session, week.id)}
-        if week.state == PeriodState.CLOSED:
-            concerned |= set(workers_between(session, week.starts_at, week.ends_at))
-        for worker_id in sorted(concerned):
-            found = _misbooked(session, week, worker_id)
+    concerned = {week: _concerned(session, week) for week in session.scalars(query).all()}
+    done, total = 0, sum(map(len, concerned.values()))
+    for week, workers in concerned.items():
+        for done, worker_id in enumerate(workers, done + 1):  # noqa: B020  goes on counting
+            try:
+                found = _misbooked(session, week, worker_id)
+                if week.state == PeriodState.CLOSED and not found:
+                    still.extend(_still_owed(session, week, worker_id, now))
+            except FairlabelError as problem:
+                found = [f"{week.code} worker {worker_id}: {problem.message}"]
             wrong.extend(found)
-            if week.state == PeriodState.CLOSED and not found:
-                still.extend(_still_owed(session, week, worker_id, now))
+            say(done, total)
     return wrong, still
+
+
+def _concerned(session: Session, week: PayPeriod) -> list[UUID]:
+    """Give everybody who has a line of a period, or ought to have one once it is closed."""
+    query = select(DueLine.worker_id).where(DueLine.period_id == week.id)
+    concerned = set(session.scalars(query.distinct()))
+    if week.state == PeriodState.CLOSED:
+        concerned |= set(workers_between(session, week.starts_at, week.ends_at))
+    return sorted(concerned)
 
 
 def _misbooked(session: Session, week: PayPeriod, worker_id: UUID) -> list[str]:

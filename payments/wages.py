@@ -6,7 +6,7 @@ Hours are shown against limits so that offers can stop in time; they never make 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
@@ -144,8 +144,13 @@ def wage_lines(session: Session, period: PayPeriod, worker_id: UUID) -> list[Due
     return lines_of(session, period.id, worker_id)
 
 
-def everybodys_hours(session: Session, start: datetime, end: datetime) -> list[Hours]:
-    """Give everybody's credited time in a span, overhead included."""
+def everybodys_hours(
+    session: Session,
+    start: datetime,
+    end: datetime,
+    say: Callable[[int, int], None] = lambda _done, _of: None,
+) -> list[Hours]:
+    """Give everybody's credited time in a span, overhead included; says how many of how many are counted."""
     made = []
     workers = workers_between(session, start, end)
     for first in range(0, len(workers), WORKERS_AT_ONCE):
@@ -153,6 +158,7 @@ def everybodys_hours(session: Session, start: datetime, end: datetime) -> list[H
         shares = worktime.shares_by_worker(session, some, start, end)
         people = select(Person).where(Person.id.in_(some)).order_by(Person.id)
         made += [_hours(one, shares[one.id], start, end) for one in session.scalars(people)]
+        say(len(made), len(workers))
     return [one for one in made if one.days]
 
 

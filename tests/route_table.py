@@ -137,7 +137,10 @@ ROUTES: Final = {
             GET /audit/workers/{worker_id}
             GET /audit/lines/{line_id}
             GET /audit/ledger
-            POST /audit/ledger/verify
+            GET /audit/checks
+            POST /audit/checks
+            POST /audit/hours/count
+            GET /audit/reports/{report_id}/live
             GET /audit/accounts/{code}
             GET /audit/journals
             GET /audit/journals/{journal_id}
@@ -155,6 +158,8 @@ ROUTES: Final = {
             GET /api/v1/audit/journals
             GET /api/v1/audit/journals/{journal_id}
             POST /api/v1/audit/checks
+            POST /api/v1/audit/hours/count
+            GET /api/v1/audit/reports/{report_id}
             GET /api/v1/audit/key
             GET /api/v1/audit/bundles/{name}
             POST /api/v1/audit/mturk

@@ -32,9 +32,10 @@ from annotate.stack.process import Process
 from annotate.stack.throw_away import directory, free_port
 from annotate.stack.valkey import Valkey
 from annotate.visit import COOKIE
-from payments import payouts, payroll, quotes, terms, transparency
+from payments import payouts, payroll, quotes, reports, terms, transparency
 from payments.funding import reserve_and_open
 from payments.periods import PayPeriod, period_at, start_of
+from payments.reports import ReportKind
 from tasks import intake, queue
 from tasks.batches import Batch
 from tasks.db import Base, engine_for, transaction
@@ -170,6 +171,8 @@ def fill(instance: Running, now: datetime) -> None:
         for planned in payouts.runs_of(session, period.id):
             payouts.make_file(session, planned, now)
         transparency.sequence(session, now)
+        hours = reports.ask(session, ReportKind.HOURS, period.code, None, now)
+        reports.keep(session, hours.id, reports.make(session, hours.id, now, lambda *_: None), now, now)
         instance.period = period
 
 

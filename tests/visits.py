@@ -69,6 +69,7 @@ def pages(instance: Running, who: str) -> dict[str, str]:
         return {
             "wages": f"/audit/wages?period={instance.period.code}",
             "organizer-hours": "/audit/hours",
+            "checks": "/audit/checks",
             "ledger": "/audit/ledger",
             "account-statement": f"/audit/accounts/{session.scalars(select(Account.code)).first()}",
             "journals": "/audit/journals",

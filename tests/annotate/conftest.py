@@ -12,16 +12,18 @@ import pytest
 from conftest import make_database
 from litestar import Litestar
 from litestar.testing import TestClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 import annotate.jobs
 import annotate.tables
+import payments.jobs
 import tasks.jobs
 from annotate import auth
 from annotate.app import create_app
 from annotate.settings import WebSettings
 from annotate.visit import CLOCK_HEADER, COOKIE
+from payments.reports import Report
 from tasks import clock, consensus, intake
 from tasks.db import Base, engine_for, transaction
 from tasks.people import Person, Role
@@ -46,13 +48,16 @@ class Site:
             yield made
 
     def work_off(self) -> None:
-        """Do what a worker process would: all imports, all looks at items."""
+        """Do what a worker process would: all imports, all looks at items, all reports that were asked for."""
         with self.session() as session:
             uploads, items = intake.waiting_uploads(session), consensus.unchecked_items(session)
+            reports = session.scalars(select(Report.id).where(Report.ended_at.is_(None))).all()
         for upload_id in uploads:
             tasks.jobs.import_upload(str(upload_id))
         for item_id in items:
             annotate.jobs.check_item(item_id)
+        for report_id in reports:
+            payments.jobs.make_report(str(report_id))
 
     @contextmanager
     def client(self, who: str | Person | None = None) -> Iterator[TestClient[Litestar]]:

@@ -23,10 +23,12 @@ from annotate.audit_line import view_of
 from annotate.i18n import Formats
 from annotate.verifier.main import verify
 from annotate.wage_views import CSV_COLUMNS, WageRow, WageView, draw, reason
-from payments import jobs, payroll, transparency, worktime
+from payments import jobs, payroll, reports, transparency, worktime
 from payments.due_lines import DueLine
-from payments.periods import PayPeriod
+from payments.periods import PayPeriod, period_at
+from payments.reports import ReportKind
 from payments.wages import WorkerWage, wages
+from tasks import progress
 
 LOG_KEY = bytes(range(100, 132)).hex()
 WEEK = "2026-W47"
@@ -41,6 +43,8 @@ def settled(site: Any) -> Week:
     with site.session() as session:
         while transparency.sequence(session, week.over):
             pass
+        reports.ask(session, ReportKind.HOURS, week.period.code, None, week.over)
+    site.work_off()
     return week
 
 
@@ -61,6 +65,7 @@ def pages(site: Any, week: Week) -> list[str]:
         "/audit/wages",
         f"/audit/wages?period={WEEK}&currency=USD&show=all",
         "/audit/hours",
+        "/audit/checks",
         "/audit/ledger",
         "/audit/ledger?kind=worker_payable",
         "/audit/journals",
@@ -201,24 +206,97 @@ def bent(site: Any, settled: Week) -> Iterator[UUID]:
             yield settled.amina.id
 
 
+def checked(site: Any, client: Any) -> tuple[str, Any]:
+    """Have the books checked; gives the page and what a program reads."""
+    asked = client.post("/api/v1/audit/checks")
+    assert asked.status_code == 202
+    assert asked.json()["state"] == "under_way"
+    site.work_off()
+    return client.get("/audit/checks").text, client.get(f"/api/v1/audit/reports/{asked.json()['id']}").json()
+
+
 def test_verify_holds_for_right_books(site: Any, settled: Week) -> None:
     with site.client("organizer") as client:
-        page = client.post("/audit/ledger/verify")
-        assert page.status_code in {200, 201}
-        assert "checks hold, to journal" in page.text
-        said = client.post("/api/v1/audit/checks").json()
+        page, said = checked(site, client)
+        assert "checks hold, to journal" in page
+        assert said["state"] == "made"
         assert said["ok"], [one for one in said["checks"] if not one["ok"]]
         assert len(said["checks"]) > 15
+        assert said["progress"] == {"done": 2, "total": 2}  # two workers' weeks
+        assert said["asked_at"] <= said["began_at"] <= said["ended_at"]
+        assert "all checks hold" in client.get("/audit/ledger").text
 
 
 def test_verify_names_what_does_not_fit(site: Any, bent: UUID) -> None:
     with site.client("organizer") as client:
-        assert "1 check fails" in client.post("/audit/ledger/verify").text
-        said = client.post("/api/v1/audit/checks").json()
+        page, said = checked(site, client)
+        assert "1 check fails" in page
+        assert "something does not fit" in client.get("/audit/ledger").text
     assert not said["ok"]
     (broken,) = [one for one in said["checks"] if not one["ok"]]
     assert broken["name"] == "every payslip's total is the sum of its lines"
     assert WEEK in broken["detail"]
+
+
+def test_the_page_shows_how_far_a_check_is_and_then_what_it_found(site: Any, settled: Week) -> None:
+    with site.client("organizer") as client:
+        asked = client.post("/audit/checks", follow_redirects=False)
+        assert (asked.status_code, asked.headers["location"]) == (303, "/audit/checks")
+        page = client.get("/audit/checks").text
+        (live,) = re.findall(r'data-live="(/audit/reports/[^"]+/live)"', page)
+        assert "Waiting to start" in page
+        assert 'action="/audit/checks"' not in page
+        assert client.post("/api/v1/audit/checks").json()["id"] in live  # asked twice, made once
+        with site.session() as session:
+            progress.report(session, UUID(live.split("/")[3]), 30, 120, site.now)
+        going_on = client.get(live).text
+        assert "30 of 120" in going_on
+        assert 'value="30" max="120"' in going_on
+        assert "data-reload" not in going_on
+        site.work_off()
+        ended = client.get(live).text
+        assert "data-reload" in ended
+        assert "data-live" not in ended
+        page = client.get("/audit/checks").text
+        assert "it took 0 s" in page or "it took 1 s" in page
+        assert "data-live" not in page
+
+
+def test_a_check_that_breaks_off_is_said_and_the_last_one_stays(
+    site: Any, settled: Week, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site.client("organizer") as client:
+        before, _ = checked(site, client)
+        assert "checks hold" in before
+        with monkeypatch.context() as broken:
+            broken.setitem(reports.MAKERS, ReportKind.BOOKS, lambda *_: 1 / 0)
+            _, said = checked(site, client)
+        assert (said["state"], said.get("ok")) == ("failed", None)
+        page = client.get("/audit/checks").text
+        assert "could not be finished" in page
+        assert "checks hold" in page
+        assert "could not be finished" not in checked(site, client)[0]
+
+
+def test_the_hours_of_a_week_are_counted_by_a_job(site: Any, settled: Week) -> None:
+    code = "2026-W48"
+    with site.session() as session:
+        period_at(session, site.now + timedelta(weeks=1), site.now)
+    with site.client("organizer") as client:
+        assert "Not counted yet" in client.get(f"/audit/hours?period={code}").text
+        assert client.get(f"/audit/hours.csv?period={code}").status_code == 404
+        assert "not counted yet" in client.get(f"/api/v1/audit/hours?period={code}").json()["detail"]
+        client.post(f"/audit/hours/count?period={code}")
+        assert 'data-live="/audit/reports/' in client.get(f"/audit/hours?period={code}").text
+        site.work_off()
+        assert "No hours in this week" in client.get(f"/audit/hours?period={code}").text
+        assert client.post("/api/v1/audit/hours/count?period=2026-W01").status_code == 404
+        counted = client.get(f"/api/v1/audit/hours?period={WEEK}").json()
+        assert counted["counted_at"]
+        assert {one["worker"] for one in counted["workers"]} == {
+            settled.amina.pseudonym,
+            settled.brian.pseudonym,
+        }
 
 
 def test_a_bundle_goes_home_and_verifies(site: Any, settled: Week) -> None:
@@ -246,7 +324,9 @@ def test_without_a_key_there_is_no_bundle(site: Any, settled: Week, monkeypatch:
 
 @pytest.mark.parametrize("role", [None, "worker", "requester"])
 def test_the_books_are_for_organizers(site: Any, settled: Week, role: str | None) -> None:
-    api = [f"/api/v1{path.split('?')[0]}" for path in pages(site, settled) if "mturk" not in path]
+    api = [
+        f"/api/v1{path.split('?')[0]}" for path in pages(site, settled) if not re.search("mturk|checks", path)
+    ]
     files = [
         f"/audit/wages.csv?period={WEEK}",
         f"/audit/hours.csv?period={WEEK}",
@@ -257,7 +337,8 @@ def test_the_books_are_for_organizers(site: Any, settled: Week, role: str | None
             status = client.get(path).status_code
             assert status in {401 if role is None else 403, 400, 404}, path
             assert path.startswith("/api/") or status == (401 if role is None else 403), path
-        assert client.post("/audit/ledger/verify").status_code == (401 if role is None else 403)
+        for path in ("/audit/checks", f"/audit/hours/count?period={WEEK}"):
+            assert client.post(path).status_code == (401 if role is None else 403)
 
 
 @pytest.mark.parametrize(

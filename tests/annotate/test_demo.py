@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
+from annotate import api_steps
 from annotate import demo as story
 from annotate.api_client import Api
 from annotate.commands.demo import KNOWN_BEFORE, fill
@@ -82,7 +83,7 @@ def test_the_story_runs_and_is_told_once(capsys: pytest.CaptureFixture[str]) -> 
         with Api(url, instance.token) as operator:
             states = {week["code"]: week["state"] for week in operator.get("/api/v1/operate/periods")}
             found = operator.get("/api/v1/audit/wages", period=closed)["currencies"]
-            checks = operator.post("/api/v1/audit/checks")
+            checks = api_steps.checks(operator)
             runs = operator.get(f"/api/v1/operate/periods/{closed}")["runs"]
     assert states[closed] == "closed"
     assert states[code_of(now)] == "open"

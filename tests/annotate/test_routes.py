@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 import annotate
 from annotate import auth
 from annotate.visit import COOKIE
-from payments import payouts, payroll, payslips, rules
+from payments import payouts, payroll, payslips, reports, rules
 from payments.accounts import Account
 from payments.due_lines import lines_of
 from payments.periods import period_at
@@ -185,6 +185,7 @@ def _rows(session: Session, site: Any) -> tuple[dict[str, dict[str, str]], dict[
         "name": f"{period.code}.zip",
         "payout_id": str(payouts.payouts_in(session, run.id)[0].id),
         "person_id": str(me.id),
+        "report_id": _report(session, period.code, now),
         "rule_id": rule.rule_id,
         "run_id": str(run.id),
         "version": str(rule.version),
@@ -232,6 +233,12 @@ def _worked(session: Session, who: Person, dollars: Batch, shillings: Batch, now
         now=end + timedelta(hours=5),
     )
     return {"declaration_id": str(added.id)}
+
+
+def _report(session: Session, period: str, now: Any) -> str:
+    made = reports.ask(session, reports.ReportKind.HOURS, period, None, now)
+    reports.keep(session, made.id, reports.make(session, made.id, now, lambda *_: None), now, now)
+    return str(made.id)
 
 
 def _api_token(session: Session, person: Person, now: Any) -> str:

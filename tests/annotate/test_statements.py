@@ -16,10 +16,11 @@ from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from annotate import auth
-from payments import payouts, payroll, payslips
+from payments import payouts, payroll, payslips, reports
 from payments.accounts import Account
 from payments.due_lines import lines_of
 from payments.periods import period_at
+from payments.reports import ReportKind
 from payments.worktime import declare
 from tasks import intake, people
 from tasks.items import add_items
@@ -70,6 +71,7 @@ PAGES = {
         "/audit/hours.csv?period={code}",
         "/audit/workers/{worker}?period={code}",
         "/audit/lines/{line}",
+        "/audit/checks",
         "/audit/ledger",
         "/audit/accounts/{account}",
         "/audit/journals",
@@ -137,6 +139,8 @@ class Growing:
             with self.site.session() as session:
                 self._week(session, everybody=week == weeks - 1)
         with self.site.session() as session:
+            for kind, subject in ((ReportKind.BOOKS, ""), (ReportKind.HOURS, self.ids["code"])):
+                reports.ask(session, kind, subject, None, self.site.now)
             run = payouts.runs_of(session, self.ids["period"])[0]
             line = lines_of(session, self.ids["period"], self.workers[0].id)[0]
             self.ids |= {
@@ -148,6 +152,8 @@ class Growing:
                 .where(Account.code.like("worker_payable:%"))
                 .first()[0],
             }
+
+        self.site.work_off()
 
     def _week(self, session: Session, *, everybody: bool) -> None:
         now = self.site.now

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from payments import fx, ledger, transparency
 from payments.canonical import canonical, moment
 from payments.ledger import Journal, Move, post
-from payments.merkle import consistency_path, inclusion_path, subtree_of
+from payments.merkle import consistency_path, inclusion_path, roots, subtree_of
 from payments.signed_note import Head, WrongNote, read_verifier_key, sign, verifier_key
 from payments.statements import documents
 from payments.transparency import (
@@ -90,6 +90,12 @@ def test_roots_are_as_defined(count: int) -> None:
     assert root(hashes(count)) == defined_root(entries(count))
 
 
+@given(st.integers(0, 200), st.sets(st.integers(0, 220)))
+def test_many_roots_are_found_in_one_pass(count: int, sizes: set[int]) -> None:
+    wanted = {size: root(hashes(size)) for size in sizes if size <= count}
+    assert roots(iter(hashes(count)), sizes) == wanted
+
+
 @pytest.mark.parametrize("count", range(1, 40))
 def test_every_entry_is_proved_and_no_other(count: int) -> None:
     leaves = hashes(count)
@@ -106,13 +112,13 @@ def test_every_entry_is_proved_and_no_other(count: int) -> None:
 @pytest.mark.parametrize("new", range(40))
 def test_every_beginning_is_consistent_and_nothing_else(new: int) -> None:
     leaves = hashes(new)
-    roots = [root(leaves[:size]) for size in range(new + 1)]
+    made = [root(leaves[:size]) for size in range(new + 1)]
     for old in range(new + 1):
         path = consistency_path(old, new, subtree_of(leaves))
-        assert verify_consistency(old, new, roots[old], roots[new], path)
+        assert verify_consistency(old, new, made[old], made[new], path)
         forked = root([leaf_hash(b"forged"), *leaves[1:old]])
-        assert not old or not verify_consistency(old, new, forked, roots[new], path)
-        assert not verify_consistency(old, new, roots[old], leaf_hash(b"other"), path) or old == 0 < new
+        assert not old or not verify_consistency(old, new, forked, made[new], path)
+        assert not verify_consistency(old, new, made[old], leaf_hash(b"other"), path) or old == 0 < new
 
 
 @given(st.integers(1, 300), st.data())

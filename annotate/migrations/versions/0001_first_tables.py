@@ -373,6 +373,27 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_project_requester_id"), "project", ["requester_id"], unique=False)
     op.create_table(
+        "report",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.Uuid(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("result", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.ForeignKeyConstraint(["asked_by"], ["person.id"], name=op.f("fk_report_asked_by_person")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_report")),
+    )
+    op.create_index("ix_report_ended", "report", ["kind", "subject", "ended_at"], unique=False)
+    op.create_index(
+        "uq_report_under_way",
+        "report",
+        ["kind", "subject"],
+        unique=True,
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_table(
         "sign_in",
         sa.Column("token_hash", sa.String(), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=False),
