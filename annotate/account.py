@@ -115,7 +115,7 @@ class Account(Controller):
     @post("/settings", sync_to_thread=True)
     def settings(self, visit: NamedDependency[Visit]) -> Response[Any]:
         """Set language and theme for this browser."""
-        answer: Redirect = Redirect(local(visit.text("next", 500)) or "/")
+        answer: Redirect = Redirect(local(visit.text("next_page", 500)) or "/")
         if visit.text("lang", 5) in i18n.LANGUAGES:
             answer.set_cookie(_cookie(visit, LANGUAGE_COOKIE, visit.text("lang", 5)))
         if visit.text("theme", 10) in {"light", "dark", "auto"}:
@@ -141,6 +141,18 @@ class Account(Controller):
         made = auth.make_api_token(visit.session, viewer.person, visit.text("label", 200) or "API", visit.now)
         tokens = auth.api_tokens(visit.session, viewer.person.id)
         return visit.page("account/account.html", person=viewer.person, tokens=tokens, made=made)
+
+    @get("/account/tokens/{token_id:uuid}/revoke", sync_to_thread=True)
+    def ask_revoke(self, visit: NamedDependency[Visit], token_id: FromPath[UUID]) -> Response[Any]:
+        """Say what revoking means before it is done."""
+        viewer = visit.require(*Role)
+        token = auth.api_token(visit.session, viewer.person.id, token_id)
+        means = [
+            visit.gettext("Every program that uses it is refused from now on."),
+            visit.gettext("You can make a new token at any time."),
+        ]
+        title = visit.gettext("Revoke the token %(name)s?") % {"name": token.label}
+        return visit.confirm(title, means, visit.gettext("Revoke"), "/account")
 
     @post("/account/tokens/{token_id:uuid}/revoke", sync_to_thread=True)
     def revoke_token(self, visit: NamedDependency[Visit], token_id: FromPath[UUID]) -> Response[Any]:

@@ -281,12 +281,17 @@ def api_tokens(session: Session, person_id: UUID) -> list[Ticket]:
     return list(session.scalars(query.order_by(Ticket.made_at)))
 
 
-def revoke_api_token(session: Session, person_id: UUID, ticket_id: UUID, now: datetime) -> None:
-    """End one of a person's API tokens. Raises NotFound."""
+def api_token(session: Session, person_id: UUID, ticket_id: UUID) -> Ticket:
+    """Give one of a person's API tokens. Raises NotFound."""
     ticket = session.scalar(select(Ticket).where(Ticket.id == ticket_id, Ticket.person_id == person_id))
     if ticket is None:
         raise NotFound
-    ticket.used_at = now
+    return ticket
+
+
+def revoke_api_token(session: Session, person_id: UUID, ticket_id: UUID, now: datetime) -> None:
+    """End one of a person's API tokens. Raises NotFound."""
+    api_token(session, person_id, ticket_id).used_at = now
 
 
 def count_attempt(session: Session, secret_key: str, what: str, now: datetime, most: int) -> None:

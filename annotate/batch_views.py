@@ -16,6 +16,7 @@ from tasks import consensus, intake, progress
 from tasks.batches import Batch, BatchState, item_counts, slot_counts
 from tasks.distances import measures
 from tasks.intake import Upload, UploadState
+from tasks.items import SlotState
 from tasks.projects import Definition, Project
 
 PROBLEMS_SHOWN = 100
@@ -51,6 +52,26 @@ def batch_page(
         required=columns.get("required", []),
         **live_context(visit, batch),
     )
+
+
+def close_page(visit: Visit, batch: Batch) -> Response[str]:
+    """Ask whether a batch is to be closed, and say what that means."""
+    slots = slot_counts(visit.session, batch.id)
+    number = visit.formats.number
+    means = [
+        visit.gettext(
+            "No new work is offered: of the answers wanted, %(n)s that nobody has begun are not collected."
+        )
+        % {"n": number(slots[SlotState.OPEN] + slots[SlotState.WAITING])},
+        visit.gettext("Work in hands may be finished and is paid. In hands right now: %(n)s.")
+        % {"n": number(slots[SlotState.LEASED])},
+        visit.gettext(
+            "What is left of the reserve goes back to your balance once everything owed is settled."
+        ),
+        visit.gettext("All answers stay; you can export them."),
+    ]
+    title = visit.gettext("Close %(name)s?") % {"name": batch.name}
+    return visit.confirm(title, means, visit.gettext("Close the batch"), f"/batches/{batch.id}")
 
 
 def live_context(visit: Visit, batch: Batch) -> dict[str, Any]:

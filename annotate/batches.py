@@ -183,6 +183,14 @@ class BatchPages(Controller):
         )
         return Redirect(f"/batches/{batch.id}")
 
+    @get("/batches/{batch_id:uuid}/close", sync_to_thread=True)
+    def ask_close(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> Response[Any]:
+        """Say what closing means before it is done."""
+        batch = access.batch_for(visit.session, visit.requester(), batch_id)
+        if batch.state not in {BatchState.OPEN, BatchState.PAUSED}:
+            return Redirect(f"/batches/{batch.id}")
+        return batch_views.close_page(visit, batch)
+
     @post("/batches/{batch_id:uuid}/close", sync_to_thread=True)
     def close(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> Response[Any]:
         """End the batch."""

@@ -90,6 +90,24 @@ class Operate(Controller):
         watched = standing.running and not standing.trouble and waited < STILL_MAX
         return visit.page("operate/period.html", one=standing, watched=watched, done=now_done, still=waited)
 
+    @get("/periods/{code:str}/close", sync_to_thread=True)
+    def ask_close(self, visit: NamedDependency[Visit], code: FromPath[str]) -> Response[Any]:
+        """Say what closing means before it is done."""
+        visit.operator()
+        period = named_period(visit.session, code)
+        back = f"/operate/periods#{period.code}"
+        if period.state != PeriodState.OPEN or visit.now < period.ends_at:
+            return Redirect(back, status_code=303)
+        means = [
+            visit.gettext("Every worker of this week is settled, and what is owed to them is booked."),
+            visit.gettext(
+                "Payslips are made and payouts are planned; one line under its floor stops all of it."
+            ),
+            visit.gettext("What becomes known later is paid with a later week, as a correction."),
+        ]
+        title = visit.gettext("Close the week %(week)s?") % {"week": period.code}
+        return visit.confirm(title, means, visit.gettext("Close this week"), back)
+
     @post("/periods/{code:str}/close", sync_to_thread=True)
     def close(self, visit: NamedDependency[Visit], code: FromPath[str]) -> Response[Any]:
         """Start the closing of a period that is over."""

@@ -6,7 +6,7 @@ browser must carry the sign-in's own token; programs carry a bearer token instea
 
 import hmac
 import logging
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -112,6 +112,10 @@ class Visit:
     def gettext(self, text: str) -> str:
         """Translate a text into the visit's language."""
         return i18n.translations(self.lang).gettext(text)
+
+    def confirm(self, title: str, means: Sequence[str], does: str, back: str) -> Response[str]:
+        """Ask once more before what cannot be taken back; the answer is posted to the address of this look."""
+        return self.page("confirm.html", title=title, means=means, does=does, back=back)
 
     def page(self, template: str, status: int = 200, **context: Any) -> Response[str]:
         """Render a page for the viewer."""

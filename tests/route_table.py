@@ -48,6 +48,7 @@ ROUTES: Final = {
         "WROP": """
             GET /account
             POST /account/tokens
+            GET /account/tokens/{token_id}/revoke
             POST /account/tokens/{token_id}/revoke
             GET /api/v1/me
         """,
@@ -105,6 +106,7 @@ ROUTES: Final = {
             POST /batches/{batch_id}/terms
             POST /batches/{batch_id}/open
             POST /batches/{batch_id}/pause
+            GET /batches/{batch_id}/close
             POST /batches/{batch_id}/close
             GET /uploads/{upload_id}/problems.csv
             GET /balance
@@ -170,6 +172,7 @@ ROUTES: Final = {
             POST /operate/people/{person_id}/link
             GET /operate/periods
             GET /operate/periods/{code}/live
+            GET /operate/periods/{code}/close
             POST /operate/periods/{code}/close
             GET /operate/payouts
             GET /operate/payouts/{run_id}
