@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from payments.accounts import Account
 from payments.earnings import Earning
-from payments.ledger import InsufficientFunds, Journal, Move, balance, post
+from payments.ledger import InsufficientFunds, Journal, KeyReused, Move, balance, post
 from payments.money import ceil_minor, floor_minor, minor
 from payments.money import text as money_text
 from payments.quotes import Quote, answer_cost, batch_floors, quote
@@ -43,7 +43,11 @@ class NotFunded(Conflict):
 
 
 class WrongAmount(Invalid):
-    """An amount is a positive whole number of minor units."""
+    """This amount cannot be booked; write one above zero with at most 12 digits before the point."""
+
+
+class ReferenceUsed(Conflict):
+    """A payment of another amount has this reference already; give each payment a reference of its own."""
 
 
 class NotARequester(Invalid):
@@ -100,7 +104,7 @@ def prefund(
     actor: str,
     now: datetime,
 ) -> Journal:
-    """Book money paid in; the same reference again is the same payment. Raises WrongAmount, KeyReused."""
+    """Book money paid in; the same reference again is the same payment. Raises WrongAmount, ReferenceUsed."""
     _check_amount(amount_minor)
     if get_person(session, requester_id).role != Role.REQUESTER:
         raise NotARequester
@@ -110,15 +114,18 @@ def prefund(
     key = f"prefund:{rail}:{requester_id}:{reference}"
     known = session.scalar(select(Journal.effective_at).where(Journal.idempotency_key == key))
     cash, held = f"rail_cash:{rail}:{currency}", _prefund(requester_id, currency)
-    return post(
-        session,
-        kind="prefund",
-        key=key,
-        moves=[Move(cash, held, amount_minor, currency, "prefund", reference)],
-        effective_at=known or now,
-        now=now,
-        actor=actor,
-    )
+    try:
+        return post(
+            session,
+            kind="prefund",
+            key=key,
+            moves=[Move(cash, held, amount_minor, currency, "prefund", reference)],
+            effective_at=known or now,
+            now=now,
+            actor=actor,
+        )
+    except KeyReused:
+        raise ReferenceUsed(field="reference") from None
 
 
 def prefund_balance(session: Session, requester_id: UUID, currency: str) -> int:
@@ -385,7 +392,7 @@ def _reserved(batch: Batch, terms: PayTerms) -> str:
 
 def _check_amount(amount: object) -> None:
     if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= LARGEST:
-        raise WrongAmount
+        raise WrongAmount(field="amount")
 
 
 def _reference(said: str) -> str:

@@ -303,7 +303,15 @@ def _mode(pay_mode: str, piece_price: Decimal | str | None) -> Literal["hourly",
 
 
 def _amount(field: str, value: Decimal | str | None) -> Decimal | None:
-    return None if value is None else _number(field, value, PLACES, PRICE_MAX, PLACES)
+    if value is None:
+        return None
+    try:
+        return _number(field, value, PLACES, PRICE_MAX, PLACES)
+    except WrongTerms:
+        raise WrongTerms(
+            "Write an amount above zero in plain digits, with at most six after the point, such as 0.25.",
+            field=field,
+        ) from None
 
 
 def _number(
@@ -320,7 +328,7 @@ def _number(
     except InvalidOperation:
         fits = False
     if not fits:
-        raise WrongTerms(f"'{field}' is from {low} to {high}, in steps of {step}.", field=field)
+        raise WrongTerms(f"Write a number from {low} to {high}, in steps of {step}.", field=field)
     return number.quantize(step)
 
 

@@ -15,10 +15,11 @@ from payments.funding import (
     NotFunded,
     NotPaused,
     NotServed,
+    ReferenceUsed,
     StillOwed,
     WrongAmount,
 )
-from payments.ledger import KeyReused, balance
+from payments.ledger import balance
 from payments.quotes import quote
 from payments.terms import NoTerms, terms_of
 from tasks import batches
@@ -72,7 +73,7 @@ def test_the_same_payment_counts_once(session: Session, now: datetime, owner: Pe
     again = pay_in(session, owner, 1000, now + timedelta(hours=3))
     assert again.id == first.id
     assert funding.prefund_balance(session, owner.id, "KES") == 1000
-    with pytest.raises(KeyReused):
+    with pytest.raises(ReferenceUsed):
         pay_in(session, owner, 2000, now)
     pay_in(session, owner, 1000, now, "r2")
     funding.prefund(session, owner.id, 700, "EUR", "r1e", actor="test", now=now)
