@@ -4,13 +4,16 @@ An unexpected error is logged with a reference that the answer shows; nothing of
 """
 
 import logging
+import re
 import secrets
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
-from litestar import MediaType, Request, Response
+from litestar import Litestar, MediaType, Request, Response
 from litestar.exceptions import HTTPException
+from litestar.response import Redirect
+from litestar.routes import HTTPRoute
 from sqlalchemy.exc import DataError
 
 from annotate import i18n, rendering
@@ -43,9 +46,19 @@ def known(request: Asked, error: FairlabelError) -> Response[Any]:
 
 
 def http(request: Asked, error: HTTPException) -> Response[Any]:
-    """Answer an error of the framework: unknown address, wrong method, body that cannot be read."""
+    """Answer an error of the framework: unknown address, wrong method, body that cannot be read.
+
+    Whoever looks at an address to which only forms are sent (Enter in the address bar after an answer that was shown
+    there) is led to the page above it.
+    """
     if error.status_code == TooLarge.status:
         return known(request, TooLarge(limit_bytes=request.route_handler.resolve_request_max_body_size()))
+    if (
+        error.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+        and request.method == "GET"
+        and not _program(request)
+    ):
+        return Redirect(page_above(request.app, request.url.path), status_code=303)
     details: dict[str, Any] = {}
     if isinstance(error.extra, list):
         details["problems"] = [
@@ -63,6 +76,23 @@ def http(request: Asked, error: HTTPException) -> Response[Any]:
     )
 
 
+def page_above(app: Litestar, path: str) -> str:
+    """Give the nearest address above this one that can be looked at."""
+    looked_at = [
+        re.compile(re.sub(r"\{[^}]+\}", "[^/]+", route.path))
+        for route in app.routes
+        if isinstance(route, HTTPRoute) and "GET" in route.methods
+    ]
+    above = path.rpartition("/")[0]
+    while above and not any(known.fullmatch(above) for known in looked_at):
+        above = above.rpartition("/")[0]
+    return above or "/"
+
+
+def _program(request: Asked) -> bool:
+    return request.url.path.startswith("/api/") or "application/json" in request.headers.get("accept", "")
+
+
 def unexpected(request: Asked, error: Exception) -> Response[Any]:
     """Answer anything else: log it, show a reference. What only the sender can mend is not our fault."""
     if isinstance(error, DataError):
@@ -76,7 +106,7 @@ def unexpected(request: Asked, error: Exception) -> Response[Any]:
 
 def answer(request: Asked, status: int, name: str, sentence: str, details: dict[str, Any]) -> Response[Any]:
     """Write the problem in the form that the asker reads."""
-    if request.url.path.startswith("/api/") or "application/json" in request.headers.get("accept", ""):
+    if _program(request):
         body = {"type": f"/help/errors#{name}", "title": name, "status": status, "detail": sentence} | details
         return Response(msgspec.json.encode(body), status_code=status, media_type="application/problem+json")
     lang = i18n.choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
