@@ -4,17 +4,24 @@ Money that a requester has paid in stands in the books under the requester's own
 """
 
 from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
 
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import FromQuery, JSONBody
 from litestar.response import Redirect
 
+from annotate import access
+from annotate.audit_ledger import names
 from annotate.auth import Viewer
 from annotate.visit import Visit
 from payments import funding
+from payments.ledger import Journal
 from payments.money import ceil_minor, minor, text
+from payments.statements import statement
+from tasks.batches import Batch, UnknownBatch
 from tasks.errors import Conflict, FairlabelError, Invalid, NotAllowed
 
 
@@ -37,23 +44,32 @@ class BalancePages(Controller):
     include_in_schema = False
 
     @get("/", sync_to_thread=True)
-    def balance(self, visit: NamedDependency[Visit]) -> Response[Any]:
-        """Show the balance in each currency and the way to raise it."""
-        return _page(visit, visit.requester())
+    def balance(
+        self,
+        visit: NamedDependency[Visit],
+        paid: FromQuery[str] = "",
+        amount: FromQuery[str] = "",
+        currency: FromQuery[str] = "EUR",
+        batch: FromQuery[str] = "",
+    ) -> Response[Any]:
+        """Show the balance, its movements, and the way to raise it; a batch brings along what it lacks."""
+        given = {"amount": amount[:30], "currency": currency[:3], "batch": batch}
+        return _page(visit, visit.requester(), given, paid=paid)
 
     @post("/", sync_to_thread=True)
     def add(self, visit: NamedDependency[Visit]) -> Response[Any]:
         """Pay in through the manual test rail."""
         viewer = visit.requester()
-        asked = Prefund(
-            visit.text("amount", 30).replace(",", "."), visit.text("currency", 3), visit.text("reference", 80)
-        )
+        names = {"amount": 30, "currency": 3, "reference": 80, "batch": 40}
+        given = {name: visit.text(name, most) for name, most in names.items()}
+        asked = Prefund(given["amount"].replace(",", "."), given["currency"], given["reference"])
         try:
             with visit.session.begin_nested():
-                pay_in(visit, viewer, asked)
+                journal = pay_in(visit, viewer, asked)
         except (Invalid, Conflict, NotAllowed) as problem:
-            return _page(visit, viewer, problem)
-        return Redirect("/balance")
+            return _page(visit, viewer, given, problem)
+        query = {"paid": journal.id, "currency": asked.currency.upper(), "batch": given["batch"]}
+        return Redirect(f"/balance?{urlencode(query)}", status_code=303)
 
 
 class BalanceApi(Controller):
@@ -75,7 +91,7 @@ class BalanceApi(Controller):
         return _balances(visit, viewer)
 
 
-def pay_in(visit: Visit, viewer: Viewer, asked: Prefund) -> None:
+def pay_in(visit: Visit, viewer: Viewer, asked: Prefund) -> Journal:
     """Raise the balance. Raises NoTestRail on a production instance, Invalid on an amount that is none."""
     if visit.tasks.fairlabel_instance == "production":
         raise NoTestRail
@@ -87,7 +103,7 @@ def pay_in(visit: Visit, viewer: Viewer, asked: Prefund) -> None:
         )
     if not asked.reference.strip():
         raise Invalid("A payment needs a reference; the same reference counts once.", field="reference")
-    funding.prefund(
+    return funding.prefund(
         visit.session,
         viewer.person.id,
         ceil_minor(exact),
@@ -103,8 +119,15 @@ def _balances(visit: Visit, viewer: Viewer) -> dict[str, str]:
     return {currency: text(amount, currency) for currency, amount in found.items()}
 
 
-def _page(visit: Visit, viewer: Viewer, problem: FairlabelError | None = None) -> Response[Any]:
+def _page(
+    visit: Visit, viewer: Viewer, given: dict[str, str], problem: FairlabelError | None = None, paid: str = ""
+) -> Response[Any]:
     found = funding.prefund_balances(visit.session, viewer.person.id)
+    lines = [
+        line
+        for currency in found
+        for line in statement(visit.session, f"requester_prefund:{viewer.person.id}:{currency}")
+    ]
     errors = []
     if problem is not None:
         errors = [{"field": problem.details.get("field", "amount"), "text": visit.gettext(problem.message)}]
@@ -112,6 +135,18 @@ def _page(visit: Visit, viewer: Viewer, problem: FairlabelError | None = None) -
         "batches/balance.html",
         problem.status if problem else 200,
         balances=found,
+        lines=sorted(lines, key=lambda line: line.journal.id, reverse=True),
+        paid=next((line for line in lines if str(line.journal.id) == paid and line.line_ref), None),
+        batch=_batch_of(visit, viewer, given["batch"]),
+        named=names(visit.session, [line.counterpart for line in lines]),
         errors=errors,
-        given=visit.form,
+        given=given,
     )
+
+
+def _batch_of(visit: Visit, viewer: Viewer, said: str) -> Batch | None:
+    """Give the requester's own batch for which money is paid in, if there is one."""
+    try:
+        return access.batch_for(visit.session, viewer, UUID(said))
+    except (ValueError, UnknownBatch):
+        return None

@@ -3,6 +3,7 @@
 import csv
 import io
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from litestar import Response
@@ -35,16 +36,17 @@ def batch_page(
     definition = visit.session.get_one(Definition, batch.definition_id)
     found = terms.find_terms(visit.session, batch.id)
     columns = definition.parsed().data_schema
+    quoted = (
+        quotes.quote(visit.session, batch, visit.now) if found and batch.state == BatchState.DRAFT else None
+    )
     return visit.page(
         "batches/batch.html",
         status,
         project=project,
         definition=definition,
         terms=found,
-        quote=quotes.quote(visit.session, batch, visit.now)
-        if found and batch.state == BatchState.DRAFT
-        else None,
-        balance=funding.prefund_balances(visit.session, project.requester_id),
+        quote=quoted,
+        **(_lacking(visit, batch, quoted, project.requester_id) if quoted else {}),
         errors=errors or [],
         given=given or {},
         file_bytes_max=FILE_BYTES_MAX,
@@ -54,9 +56,17 @@ def batch_page(
     )
 
 
+def _lacking(visit: Visit, batch: Batch, quoted: quotes.Quote, requester_id: UUID) -> dict[str, Any]:
+    """Say what is on the balance, what is missing of the reserve, and where it is paid in."""
+    have = funding.prefund_balance(visit.session, requester_id, quoted.currency)
+    missing = max(0, quoted.total_p95 - have)
+    query = {"amount": text(missing, quoted.currency), "currency": quoted.currency, "batch": batch.id}
+    return {"have": have, "missing": missing, "pay_in": f"/balance?{urlencode(query)}"}
+
+
 def close_page(visit: Visit, batch: Batch) -> Response[str]:
     """Ask whether a batch is to be closed, and say what that means."""
-    slots = slot_counts(visit.session, batch.id)
+    slots = slot_counts(visit.session, [batch.id])[batch.id]
     number = visit.formats.number
     means = [
         visit.gettext(

@@ -1,13 +1,18 @@
 """What holds for pages of all roles alike: what cannot be taken back is asked first, every address can be looked at."""
 
 import re
+from html import unescape
 from typing import Any
+from uuid import uuid4
 
 import closing
 import factories
 import pytest
+from route_table import routes_of
 
 from annotate import auth
+from payments import quotes
+from payments.money import ceil_minor, minor, text
 from tasks.batches import Batch, pause_batch
 
 FORM_TO = re.compile(r'<form method="post" action="([^"]+)"')
@@ -95,3 +100,82 @@ def test_choosing_a_language_stays_on_the_page(site: Any) -> None:
             "/settings", data={"lang": "fr", "next_page": "/balance"}, follow_redirects=False
         )
         assert chosen.headers["location"] == "/balance"
+
+
+def test_whoever_looks_at_an_address_of_forms_is_led_to_the_page_above(site: Any) -> None:
+    routes = {route.name for route in routes_of(site.app)}
+    addresses = {
+        name.removeprefix("POST ")
+        for name in routes
+        if name.startswith("POST /") and "/api/" not in name and name.replace("POST", "GET") not in routes
+    }
+    assert len(addresses) > 15
+    token = str(uuid4())
+    led = {}
+    with site.client("operator") as client:
+        for address in addresses:
+            answer = client.get(re.sub(r"\{\w+\}", token, address), follow_redirects=False)
+            assert answer.status_code == 303, address
+            led[address] = answer.headers["location"].replace(token, "{}")
+        assert client.get("/api/v1/join").status_code == 405, "programs are told"
+        assert client.put("/balance").status_code == 405
+    expected = {
+        "/batches/{batch_id}/terms": "/batches/{}",
+        "/batches/{batch_id}/open": "/batches/{}",
+        "/hours/declarations": "/hours",
+        "/pay/payslips/{payslip_id}/share": "/pay/payslips/{}",
+        "/operate/people/invitations": "/operate/people",
+        "/operate/people/{person_id}/link": "/operate/people",
+        "/operate/rules/{rule_id}/{version}/verify": "/operate/rules",
+        "/sign-out": "/",
+    }
+    assert {address: led[address] for address in expected} == expected
+
+
+def test_paying_in_says_so_lists_the_payment_and_leads_back(site: Any) -> None:
+    with site.session() as session:
+        project = factories.project(session, site.now, site.people["requester"])
+        batch = factories.batch(session, site.now, project, name="Tram voices")
+        factories.terms(session, batch, site.now)
+        missing = quotes.quote(session, batch, site.now).total_p95
+    with site.client("requester") as client:
+        have = client.get("/api/v1/balance").json().get("KES", "0")
+        page = client.get(f"/batches/{batch.id}").text
+        missing = text(missing - ceil_minor(minor(have, "KES")), "KES")
+        (way,) = re.findall(r'href="(/balance\?[^"]+)"', page)
+        assert f"/batches/{batch.id}/open" not in sends_to(page), "what is missing is paid in first"
+        form = client.get(unescape(way)).text
+        assert f'value="{missing}" id="f-amount"' in form
+        paid = {"amount": missing, "currency": "KES", "reference": "invoice 9", "batch": str(batch.id)}
+        done = client.post("/balance", data=paid)
+        assert done.history[0].status_code == 303
+        assert "is booked on your balance, with the reference invoice 9" in done.text
+        assert "Movements" in done.text
+        assert "Prefund paid in<small>invoice 9</small>" in done.text
+        assert f'href="/batches/{batch.id}#open"' in done.text
+        assert "Back to Tram voices" in done.text
+        assert f"/batches/{batch.id}/open" in sends_to(client.get(f"/batches/{batch.id}").text)
+        client.post(f"/batches/{batch.id}/open")
+        assert "Tram voices</small>" in client.get("/balance").text
+        assert "is booked" not in client.get("/balance?paid=x&batch=x").text
+
+
+def test_errors_of_payments_and_terms_are_peoples_words(site: Any) -> None:
+    with site.session() as session:
+        project = factories.project(session, site.now, site.people["requester"])
+        batch = factories.batch(session, site.now, project)
+    with site.client("requester") as client:
+        paid = {"amount": "7", "currency": "KES", "reference": "twice"}
+        client.post("/balance", data=paid)
+        again = client.post("/balance", data=paid | {"amount": "8"})
+        assert again.status_code == 409
+        assert "has this reference already" in again.text
+        assert 'id="e-reference"' in again.text
+        huge = client.post("/balance", data=paid | {"amount": "9" * 18})
+        assert "with at most 12 digits" in huge.text
+        form = {"currency": "KES", "pay_mode": "piece", "piece_price": "-1", "estimate_seconds": "30"}
+        wrong = client.post(f"/batches/{batch.id}/terms", data=form)
+        assert "Write an amount above zero" in wrong.text
+        assert 'id="e-piece_price"' in wrong.text
+        for page in (again, huge, wrong):
+            assert not re.search(r"idempotency|minor unit|&#39;piece_price", page.text)
