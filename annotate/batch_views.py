@@ -16,6 +16,7 @@ from schemas.uploads import FILE_BYTES_MAX, export_cell
 from tasks import consensus, intake, progress
 from tasks.batches import Batch, BatchState, item_counts, slot_counts
 from tasks.distances import measures
+from tasks.errors import FairlabelError
 from tasks.intake import Upload, UploadState
 from tasks.items import SlotState
 from tasks.projects import Definition, Project
@@ -64,6 +65,14 @@ def _lacking(visit: Visit, batch: Batch, quoted: quotes.Quote, requester_id: UUI
     return {"have": have, "missing": missing, "pay_in": f"/balance?{urlencode(query)}"}
 
 
+def said(visit: Visit, problem: FairlabelError) -> str:
+    """Say why a batch is not opened; what is missing is written as the viewer writes money."""
+    if isinstance(problem, funding.NotFunded) and "missing" in problem.details:
+        missing = visit.formats.money(problem.details["missing"], problem.details["currency"])
+        return visit.gettext("%(missing)s are missing on your balance; pay in first.") % {"missing": missing}
+    return visit.gettext(problem.message)
+
+
 def close_page(visit: Visit, batch: Batch) -> Response[str]:
     """Ask whether a batch is to be closed, and say what that means."""
     slots = slot_counts(visit.session, [batch.id])[batch.id]
@@ -96,21 +105,29 @@ def live_context(visit: Visit, batch: Batch) -> dict[str, Any]:
         "problems": intake.problems_of(visit.session, bad, PROBLEMS_SHOWN),
         "items": item_counts(visit.session, [batch.id])[batch.id],
         "standing": None if batch.state == BatchState.DRAFT else standing(visit, batch),
+        "reserve": _reserve(visit, batch),
+        "costs": wages.batch_cost(visit.session, batch.id),
         "moving": importing or batch.state == BatchState.OPEN,
         "importing": importing,
     }
 
 
 def standing(visit: Visit, batch: Batch) -> dict[str, Any]:
-    """Say where a batch stands: slots, items, agreement, reserve, cost."""
+    """Say where a batch's work stands: slots, items, agreement."""
     slots = slot_counts(visit.session, [batch.id])[batch.id]
-    found = funding.reserve_state(visit.session, batch, visit.now) if batch.opened_at else None
     return {
         "slots": slots,
         "wanted": sum(slots.values()) - slots["withdrawn"],
         "states": consensus.state_counts(visit.session, batch.id),
         "complete": consensus.is_complete(visit.session, batch),
         "agreement": [_agreement(visit, batch, field) for field in _fields(visit, batch)],
+    }
+
+
+def money_json(visit: Visit, batch: Batch) -> dict[str, Any]:
+    """Give a batch's reserve and cost as the API writes them; amounts are decimal text."""
+    found = _reserve(visit, batch)
+    return {
         "reserve": None
         if found is None
         else {
@@ -130,6 +147,10 @@ def standing(visit: Visit, batch: Batch) -> dict[str, Any]:
             for cost in wages.batch_cost(visit.session, batch.id)
         ],
     }
+
+
+def _reserve(visit: Visit, batch: Batch) -> funding.ReserveState | None:
+    return funding.reserve_state(visit.session, batch, visit.now) if batch.opened_at else None
 
 
 def as_json(visit: Visit, batch: Batch) -> dict[str, Any]:

@@ -170,7 +170,7 @@ class BatchPages(Controller):
             with visit.session.begin_nested():
                 open_batch(visit, batch)
         except (Invalid, Conflict) as problem:
-            errors = [{"field": "", "text": visit.gettext(problem.message)}]
+            errors = [{"field": "", "text": batch_views.said(visit, problem)}]
             return batch_page(visit, batch, errors=errors, status=problem.status)
         return Redirect(f"/batches/{batch.id}")
 
@@ -224,7 +224,9 @@ class BatchApi(Controller):
     def batch(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> dict[str, Any]:
         """Give a batch: state, counts of slots and items, uploads, agreement, reserve, cost."""
         batch = access.batch_for(visit.session, visit.requester(), batch_id)
-        return as_json(visit, batch) | batch_views.standing(visit, batch)
+        return (
+            as_json(visit, batch) | batch_views.standing(visit, batch) | batch_views.money_json(visit, batch)
+        )
 
     @post(
         "/batches/{batch_id:uuid}/uploads",

@@ -22,6 +22,7 @@ from babel.units import format_unit
 from payments.money import exponent
 
 LETTERS_AND_FIGURE = re.compile(r"(?<=[A-Z]{3})(?=\d)")
+PRICE_PLACES = 6
 LANGUAGES = {"en": "English", "fr": "Français"}
 
 
@@ -59,6 +60,18 @@ class Formats:
         places = exponent(currency)
         amount = Decimal(int(minor)).scaleb(-places)
         return _spaced(format_currency(amount, currency, locale=self.locale))
+
+    def price(self, minor: Fraction, currency: str) -> str:
+        """Write the price of one answer exactly: it may be less than the smallest coin."""
+        places = exponent(currency)
+        pattern = self.locale.currency_formats["standard"].pattern
+        pattern = pattern.replace("0.00", f"0.{places * '0'}{(PRICE_PLACES - places) * '#'}")
+        amount = Decimal(minor.numerator) / minor.denominator
+        return _spaced(
+            format_currency(
+                amount.scaleb(-places), currency, pattern, locale=self.locale, currency_digits=False
+            )
+        )
 
     def coins(self, minor: int | Fraction, currency: str) -> str:
         """Write an amount as `money` does, without decimals where there are none: the marks of an axis."""

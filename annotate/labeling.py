@@ -304,7 +304,7 @@ def workspace_context(
     return {
         "batch": {
             "id": str(batch.id),
-            "title": definition.title,
+            "title": project.name,
             "requester": requester.organisation or requester.name,
             "name": batch.name,
         },

@@ -21,7 +21,6 @@ from sqlalchemy import select
 
 from annotate import pay_views, plots, timeline
 from annotate.offers import midnight
-from annotate.pay_views import Named
 from annotate.timeline import Row
 from annotate.visit import Visit
 from payments import wages, worktime
@@ -31,6 +30,7 @@ from payments.wages import DAY_HARD, DAY_SOFT, WEEK_HARD, WEEK_SOFT
 from payments.worktime import Declaration, DeclarationState
 from schemas.uploads import export_cell
 from tasks.assignments import Assignment
+from tasks.batches import Named
 from tasks.errors import Invalid
 from tasks.people import MORE_HOURS, Person
 

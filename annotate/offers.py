@@ -27,10 +27,10 @@ from payments.terms import NoTerms, PayTerms
 from payments.wages import DAY_HARD, DAY_SOFT, WEEK_HARD, WEEK_SOFT
 from payments.worktime import Declaration, DeclarationState
 from tasks.assignments import Assignment, AssignmentState
-from tasks.batches import Batch, BatchState, open_batches, slot_counts
+from tasks.batches import FULL_NAME, Batch, BatchState, open_batches, slot_counts
 from tasks.items import Slot, SlotState
 from tasks.people import MORE_HOURS, Person
-from tasks.projects import Definition, Project
+from tasks.projects import Project
 
 SENSITIVE_DAY: Final = 4 * 3600
 """Credited seconds of sensitive content in a day after which no more of it is offered."""
@@ -137,17 +137,17 @@ def open_to(session: Session, person: Person, batch_ids: Iterable[UUID]) -> dict
 
 
 def in_hand(visit: Visit, person: Person) -> list[tuple[Batch, str, int]]:
-    """Give the batches of which the worker holds items, with title and how many: they may always be finished."""
+    """Give the batches of which the worker holds items, with their names and how many: they may always be finished."""
     rows = visit.session.execute(
-        select(Batch, Definition.document["title"].astext, func.count())
+        select(Batch, FULL_NAME, func.count())
         .join(Assignment, Assignment.batch_id == Batch.id)
-        .join(Definition, Definition.id == Batch.definition_id)
+        .join(Project, Project.id == Batch.project_id)
         .where(
             Assignment.worker_id == person.id,
             Assignment.state == AssignmentState.LEASED,
             Assignment.lease_until > visit.now,
         )
-        .group_by(Batch.id, Definition.id)
+        .group_by(Batch.id, Project.id)
         .order_by(Batch.id)
     )
     return [(row[0], row[1], row[2]) for row in rows]
@@ -284,12 +284,9 @@ def _at_most(session: Session, person: Person, start: datetime, today: date) -> 
 
 
 def _about(session: Session, ids: list[UUID]) -> dict[UUID, tuple[str, str, str]]:
-    """Give title, purpose and the requester's legal name of each batch."""
+    """Give name, purpose and the requester's legal name of each batch."""
     rows = session.execute(
-        select(
-            Batch.id, Definition.document["title"].astext, Project.purpose, Person.organisation, Person.name
-        )
-        .join(Definition, Definition.id == Batch.definition_id)
+        select(Batch.id, FULL_NAME, Project.purpose, Person.organisation, Person.name)
         .join(Project, Project.id == Batch.project_id)
         .join(Person, Person.id == Project.requester_id)
         .where(Batch.id.in_(ids))

@@ -20,7 +20,6 @@ from annotate.operate_payouts import all_runs, run_json, run_view
 from annotate.visit import Visit
 from payments import payroll
 from payments.due_lines import check_paid, underpaid
-from payments.money import text as money_text
 from payments.payouts import PayoutRun
 from payments.periods import PayPeriod, PeriodNotOver, PeriodState, period_at, periods
 from tasks import progress
@@ -192,9 +191,7 @@ def trouble_of(visit: Visit, period: PayPeriod) -> list[Trouble]:
     """Name what keeps a closing period open: stored lines that underpay, and workers who cannot be settled."""
     session = visit.session
     made = [
-        Trouble(
-            f"{line.id}: {money_text(line.due, line.currency)} {line.currency}", f"/audit/lines/{line.id}"
-        )
+        Trouble(f"{line.id}: {visit.formats.money(line.due, line.currency)}", f"/audit/lines/{line.id}")
         for line in underpaid(session, period.id)[:LINES_NAMED]
     ]
     settled = {line.worker_id for line in payroll.lines_of(session, period.id)}

@@ -24,9 +24,8 @@ from payments.paid_time import Category
 from payments.payouts import Payout, PayoutRun, PayoutState
 from payments.payslips import Payslip, hours_text
 from payments.periods import WEEK, PayPeriod, PeriodState, code_of, start_of
-from tasks.batches import Batch
+from tasks.batches import Named, named
 from tasks.people import Person
-from tasks.projects import Definition, Project
 
 Trace = Sequence[dict[str, Any]]
 
@@ -53,14 +52,6 @@ class PayLine:
     def hourly(self) -> Fraction | None:
         """What an hour brought."""
         return hourly_equivalent(self.due, self.seconds)
-
-
-@dataclass(frozen=True)
-class Named:
-    """How a batch is called where money is spoken of."""
-
-    title: str
-    requester: str
 
 
 def drafted(line: DraftLine) -> PayLine:
@@ -184,10 +175,10 @@ def sums(visit: Visit, lines: list[PayLine]) -> dict[str, str]:
 def line_words(visit: Visit, line: PayLine, names: dict[UUID, Named]) -> dict[str, Any]:
     """Write one line with the way to its figure."""
     f = visit.formats
-    named = name_of(visit, line.batch_id, names)
+    name = name_of(visit, line.batch_id, names)
     return {
-        "title": named.title,
-        "requester": named.requester,
+        "title": name.title,
+        "requester": name.requester,
         "hours": f.hours(line.seconds),
         "agreed": f.money(line.agreed, line.currency),
         "required": f.money(line.required, line.currency),
@@ -248,17 +239,7 @@ def trace_words(visit: Visit, trace: Trace) -> list[dict[str, Any]]:
 
 def names_of(session: Session, batches: Iterable[UUID | None]) -> dict[UUID, Named]:
     """Give the names of batches."""
-    ids = {one for one in batches if one is not None}
-    if not ids:
-        return {}
-    rows = session.execute(
-        select(Batch.id, Definition.document["title"].astext, Batch.name, Person.organisation, Person.name)
-        .join(Definition, Definition.id == Batch.definition_id)
-        .join(Project, Project.id == Batch.project_id)
-        .join(Person, Person.id == Project.requester_id)
-        .where(Batch.id.in_(ids))
-    )
-    return {row[0]: Named(f"{row[1]}, {row[2]}", row[3] or row[4]) for row in rows}
+    return named(session, {one for one in batches if one is not None})
 
 
 def name_of(visit: Visit, batch_id: UUID | None, names: dict[UUID, Named]) -> Named:
@@ -301,13 +282,13 @@ def payslip(visit: Visit, slip: Payslip, *, own: bool) -> dict[str, Any]:
     start, end = (datetime.fromisoformat(document["period"][edge]) for edge in ("starts_at", "ends_at"))
     label, when = _paid(visit, slip)
     totals = document["totals"]
-    hourly = document["hourly"]["w_all"].get("text")
+    hourly = document["hourly"]["w_all"].get("exact")
     rule = visit.gettext(
         "Each line is the greater of the agreed pay and the credited time at the floor. Nothing is deducted."
     )
     if hourly:
-        said = {"hourly": hourly, "currency": currency, "hours": totals["hours"]}
-        rule += " " + visit.gettext("Over %(hours)s hours that is %(hourly)s %(currency)s an hour.") % said
+        said = {"hourly": f.money(Fraction(hourly), currency), "hours": totals["hours"]}
+        rule += " " + visit.gettext("Over %(hours)s hours that is %(hourly)s an hour.") % said
     return {
         "title": visit.gettext("Payslip %(code)s") % {"code": document["period"]["code"]},
         "period": f"{f.span(start, end)}{when}",

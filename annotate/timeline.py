@@ -12,10 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from annotate import pay_views
-from annotate.pay_views import Named
 from annotate.visit import Visit
 from payments import worktime
 from payments.paid_time import Category, Gap, Share
+from tasks.batches import Named
 
 NOTHING_OPEN = "no work was open"
 GRACE = re.compile(r"no sign of work for longer than the grace of (\d+) s")

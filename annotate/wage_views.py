@@ -12,7 +12,6 @@ from statistics import median
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from annotate import plots
@@ -24,8 +23,7 @@ from payments.money import floor_minor
 from payments.money import text as money_text
 from payments.periods import PayPeriod
 from payments.wages import WorkerWage
-from tasks.batches import Batch
-from tasks.projects import Project
+from tasks.batches import named
 
 BARS = 12
 PERCENT = Fraction(100)
@@ -200,12 +198,7 @@ def bar_step(values: Sequence[int | Fraction], floor: Fraction) -> int:
 
 def batch_titles(session: Session, ids: set[UUID]) -> dict[UUID, str]:
     """Name batches with their projects."""
-    rows = session.execute(
-        select(Batch.id, Project.name, Batch.name)
-        .join(Project, Project.id == Batch.project_id)
-        .where(Batch.id.in_(ids))
-    )
-    return {batch: f"{project}: {name}" for batch, project, name in rows}
+    return {batch: one.title for batch, one in named(session, ids).items()}
 
 
 CSV_COLUMNS: dict[str, Callable[[WageRow], object]] = {

@@ -159,7 +159,7 @@ def listed_one(visit: Visit, viewer: Viewer, batch: Batch) -> Listed:
         barred = offers.why_none_left(visit, viewer.person, batch)
     return Listed(
         batch=batch,
-        title=visit.session.get_one(Definition, batch.definition_id).parsed().title,
+        title=f"{project.name}: {batch.name}",
         purpose=project.purpose,
         requester=requester.organisation or requester.name,
         left=left,

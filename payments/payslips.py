@@ -6,7 +6,6 @@ only as its hash, that the worker can end at any time.
 """
 
 import secrets
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from fractions import Fraction
 from hashlib import sha256
@@ -25,11 +24,10 @@ from payments.money import floor_minor
 from payments.money import text as money_text
 from payments.periods import PayPeriod
 from tasks.append_only import attach, only_grows
-from tasks.batches import Batch
+from tasks.batches import Named, named
 from tasks.db import Base
 from tasks.errors import NotFound
 from tasks.people import Person, get_person
-from tasks.projects import Project
 
 PAYER: Final = "Fairlabel"
 SHARED_FOR: Final = timedelta(days=90)
@@ -86,7 +84,7 @@ def make(
     """Make a worker's payslips of a period, one per currency; those already made stay as they are."""
     lines = lines_of(session, period.id, worker_id)
     worker = get_person(session, worker_id)
-    names = _batch_names(session, lines)
+    names = named(session, {line.batch_id for line in lines if line.batch_id is not None})
     for currency in sorted({line.currency for line in lines}):
         slip_id = uuid5(period.id, f"payslip:{worker_id}:{currency}")
         if session.get(Payslip, slip_id) is not None:
@@ -189,18 +187,6 @@ def _hash(token: str) -> str:
     return sha256(token.encode()).hexdigest()
 
 
-def _batch_names(session: Session, lines: Iterable[DueLine]) -> dict[UUID, tuple[str, str]]:
-    """Give title and requester of each batch in the lines."""
-    ids = {line.batch_id for line in lines if line.batch_id is not None}
-    rows = session.execute(
-        select(Batch.id, Project.name, Batch.name, Person.organisation, Person.name)
-        .join(Project, Project.id == Batch.project_id)
-        .join(Person, Person.id == Project.requester_id)
-        .where(Batch.id.in_(ids))
-    )
-    return {row[0]: (f"{row[1]}: {row[2]}", row[3] or row[4]) for row in rows}
-
-
 def _document(
     slip_id: UUID,
     number: str,
@@ -208,7 +194,7 @@ def _document(
     period: PayPeriod,
     payer: str,
     lines: list[DueLine],
-    names: dict[UUID, tuple[str, str]],
+    names: dict[UUID, Named],
 ) -> dict[str, Any]:
     currency = lines[0].currency
     return {
@@ -242,12 +228,12 @@ def _document(
     }
 
 
-def _line(line: DueLine, names: dict[UUID, tuple[str, str]], period: PayPeriod) -> dict[str, Any]:
-    title, requester = names[line.batch_id] if line.batch_id is not None else ("", "")
+def _line(line: DueLine, names: dict[UUID, Named], period: PayPeriod) -> dict[str, Any]:
+    name = names[line.batch_id] if line.batch_id is not None else Named("", "")
     optional = {
         "batch": str(line.batch_id or ""),
-        "title": title,
-        "requester": requester,
+        "title": name.title,
+        "requester": name.requester,
         "place": line.place or "",
         "area": line.area or "",
         "journal": line.journal_id or 0,

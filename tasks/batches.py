@@ -5,16 +5,19 @@ whoever answers for its cost calls `open_batch`. Pausing and closing stop new of
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, func, select, update
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from tasks.db import Base, new_id
 from tasks.errors import Conflict, NotFound
 from tasks.items import Item, Slot, SlotState
+from tasks.people import Person
 from tasks.projects import Definition, Project
 
 
@@ -67,6 +70,29 @@ class Batch(Base):
     created_at: Mapped[datetime]
     opened_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+
+
+FULL_NAME: Final[ColumnElement[str]] = Project.name + ": " + Batch.name
+"""How a batch is called wherever its project is not named beside it: on pages, payslips and in the books."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """How a batch is called, and for whom its work is done."""
+
+    title: str
+    requester: str
+
+
+def named(session: Session, batch_ids: Collection[UUID]) -> dict[UUID, Named]:
+    """Name batches."""
+    rows = session.execute(
+        select(Batch.id, FULL_NAME, Person.organisation, Person.name)
+        .join(Project, Project.id == Batch.project_id)
+        .join(Person, Person.id == Project.requester_id)
+        .where(Batch.id.in_(batch_ids))
+    )
+    return {batch_id: Named(title, organisation or name) for batch_id, title, organisation, name in rows}
 
 
 def create_batch(

@@ -8,10 +8,11 @@ from uuid import uuid4
 import closing
 import factories
 import pytest
+from closing import Week
 from route_table import routes_of
 
 from annotate import auth
-from payments import quotes
+from payments import due_lines, payroll, payslips, quotes
 from payments.money import ceil_minor, minor, text
 from tasks.batches import Batch, pause_batch
 
@@ -137,11 +138,11 @@ def test_paying_in_says_so_lists_the_payment_and_leads_back(site: Any) -> None:
         project = factories.project(session, site.now, site.people["requester"])
         batch = factories.batch(session, site.now, project, name="Tram voices")
         factories.terms(session, batch, site.now)
-        missing = quotes.quote(session, batch, site.now).total_p95
+        needed = quotes.quote(session, batch, site.now).total_p95
     with site.client("requester") as client:
         have = client.get("/api/v1/balance").json().get("KES", "0")
         page = client.get(f"/batches/{batch.id}").text
-        missing = text(missing - ceil_minor(minor(have, "KES")), "KES")
+        missing = text(needed - ceil_minor(minor(have, "KES")), "KES")
         (way,) = re.findall(r'href="(/balance\?[^"]+)"', page)
         assert f"/batches/{batch.id}/open" not in sends_to(page), "what is missing is paid in first"
         form = client.get(unescape(way)).text
@@ -179,3 +180,78 @@ def test_errors_of_payments_and_terms_are_peoples_words(site: Any) -> None:
         assert 'id="e-piece_price"' in wrong.text
         for page in (again, huge, wrong):
             assert not re.search(r"idempotency|minor unit|&#39;piece_price", page.text)
+
+
+@pytest.fixture(scope="module")
+def settled(site: Any) -> Week:
+    """A closed week of two workers."""
+    with site.session() as session:
+        week = closing.week(session, site.now)
+        payroll.close_period(closing.runner(session), week.period.id, week.over)
+    return week
+
+
+def pages_about_pay(site: Any, settled: Week) -> dict[str, list[str]]:
+    """Pages on which a worked batch is named and money is written."""
+    who = settled.amina
+    with site.session() as session:
+        lines = due_lines.lines_of(session, settled.period.id, who.id)
+        slips = payslips.payslips_of(session, who.id)
+        batch_ids = {str(line.batch_id) for line in lines if line.batch_id}
+        journals = [line.journal_id for line in lines]
+    day = settled.period.starts_at.date()
+    return {
+        "worker": [
+            f"/hours?day={day}",
+            *(f"/pay/payslips/{slip.id}" for slip in slips),
+            *(f"/pay/lines/{line.id}" for line in lines if line.batch_id),
+            *(f"/work/{one}/about" for one in batch_ids),
+        ],
+        "organizer": [
+            f"/audit/workers/{who.id}?period={settled.period.code}",
+            f"/audit/wages?period={settled.period.code}&currency=KES&show=all",
+            *(f"/audit/lines/{line.id}" for line in lines),
+            *(f"/audit/journals/{one}" for one in journals),
+        ],
+    }
+
+
+def browsed(site: Any, settled: Week, lang: str = "en") -> dict[str, str]:
+    """The text of these pages, as the worker and an organizer read them."""
+    read = {}
+    for role, paths in pages_about_pay(site, settled).items():
+        with site.client(settled.amina if role == "worker" else role) as client:
+            client.headers["fairlabel-clock"] = settled.over.isoformat()
+            client.cookies.set("fairlabel_lang", lang)
+            for path in paths:
+                answer = client.get(path)
+                assert answer.status_code == 200, path
+                read[path] = unescape(answer.text.partition("<main")[2])
+    return read
+
+
+def test_a_batch_has_one_name_everywhere(site: Any, settled: Week) -> None:
+    for path, page in browsed(site, settled).items():
+        assert "Moods: " in page or re.search("overhead|2 batches", page.lower()), path
+        assert "Sentiment of short messages" not in page, path
+    with site.session() as session:
+        batch = factories.opened_batch(session, site.now, name="Winter")
+    with site.client("worker") as client:
+        assert "Moods: Winter" in client.get("/work").text
+        assert "<title>Moods" in client.get(f"/work/{batch.id}").text
+        assert "Moods: Winter" in client.get(f"/work/{batch.id}/about").text
+        assert "Moods: Winter" in client.get("/work").text, "held items are named alike"
+
+
+@pytest.mark.parametrize("lang", ["en", "fr"])
+def test_money_is_written_as_the_reader_writes_it(site: Any, settled: Week, batch_id: str, lang: str) -> None:
+    read = browsed(site, settled, lang)
+    with site.client("requester") as client:
+        client.cookies.set("fairlabel_lang", lang)
+        for path in (f"/batches/{batch_id}", "/balance"):
+            read[path] = client.get(path).text
+    plain = re.compile(r"\d\.\d\d(\s| )?(KES|EUR|USD)\b" if lang == "en" else r"\d\.\d\d\b(?!\.)")
+    for path, page in read.items():
+        told = re.sub(r"<(pre|code|ul)\b.*?</\1>|<input[^>]*>|<svg.*?</svg>", "", page, flags=re.DOTALL)
+        told = re.sub(r'<p class="code.*?</p>|<style.*?</style>', "", told, flags=re.DOTALL)
+        assert not (found := plain.search(told)), f"{path}: {told[found.start() - 60 : found.end() + 20]}"
