@@ -103,6 +103,11 @@ def parse(document: bytes | str | dict[str, Any]) -> TaskDefinition:
     return _parsed.keep(made.digest, made)
 
 
+def kept(name: str) -> TaskDefinition | None:
+    """Give the typed definition that was parsed before, by its digest."""
+    return _parsed.get(name)
+
+
 def warnings(document: bytes | str | dict[str, Any]) -> list[Problem]:
     """Give what is allowed but doubtful, above all names of personal data. Empty if the document has problems."""
     value, problems = _read(document)

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import DateTime, Engine, MetaData, create_engine, event
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 
@@ -85,15 +85,13 @@ def engine_for(url: str, pool: int = 8) -> Engine:
     )
 
 
-def session_factory(engine: Engine) -> sessionmaker[Session]:
-    """Make sessions whose objects stay readable after the commit."""
-    return sessionmaker(engine, expire_on_commit=False)
-
-
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Session]:
-    """Run one request or job as one transaction: commit at the end, roll back on any error."""
-    with session_factory(engine).begin() as session:
+    """Run one request or job as one transaction: commit at the end, roll back on any error.
+
+    Objects stay readable after the commit.
+    """
+    with Session(engine, expire_on_commit=False) as session, session.begin():
         yield session
 
 

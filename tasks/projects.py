@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from schemas.definition import TaskDefinition, check, parse
+from schemas.definition import TaskDefinition, check, kept, parse
 from tasks.db import Base, new_id
 from tasks.errors import Invalid, NotFound
 
@@ -51,7 +51,7 @@ class Definition(Base):
 
     def parsed(self) -> TaskDefinition:
         """Give the document as typed parts."""
-        return parse(self.document)
+        return kept(self.digest) or parse(self.document)
 
 
 def create_project(
