@@ -3,13 +3,12 @@
 import csv
 import io
 from typing import Any
-from urllib.parse import urlencode
-from uuid import UUID
 
 from litestar import Response
 
+from annotate.quote_views import quote_context
 from annotate.visit import Visit
-from payments import funding, quotes, terms, wages
+from payments import funding, terms, wages
 from payments.money import text
 from schemas.fields import Field
 from schemas.uploads import FILE_BYTES_MAX, export_cell
@@ -37,17 +36,14 @@ def batch_page(
     definition = visit.session.get_one(Definition, batch.definition_id)
     found = terms.find_terms(visit.session, batch.id)
     columns = definition.parsed().data_schema
-    quoted = (
-        quotes.quote(visit.session, batch, visit.now) if found and batch.state == BatchState.DRAFT else None
-    )
+    quoted = found is not None and batch.state == BatchState.DRAFT
     return visit.page(
         "batches/batch.html",
         status,
         project=project,
         definition=definition,
         terms=found,
-        quote=quoted,
-        **(_lacking(visit, batch, quoted, project.requester_id) if quoted else {}),
+        **(quote_context(visit, batch, project.requester_id) if quoted else {}),
         errors=errors or [],
         given=given or {},
         file_bytes_max=FILE_BYTES_MAX,
@@ -55,14 +51,6 @@ def batch_page(
         required=columns.get("required", []),
         **live_context(visit, batch),
     )
-
-
-def _lacking(visit: Visit, batch: Batch, quoted: quotes.Quote, requester_id: UUID) -> dict[str, Any]:
-    """Say what is on the balance, what is missing of the reserve, and where it is paid in."""
-    have = funding.prefund_balance(visit.session, requester_id, quoted.currency)
-    missing = max(0, quoted.total_p95 - have)
-    query = {"amount": text(missing, quoted.currency), "currency": quoted.currency, "batch": batch.id}
-    return {"have": have, "missing": missing, "pay_in": f"/balance?{urlencode(query)}"}
 
 
 def said(visit: Visit, problem: FairlabelError) -> str:
@@ -192,21 +180,6 @@ def problems_json(visit: Visit, upload: Upload) -> list[dict[str, Any]]:
         {"line": one.line, "field": one.field, "value": one.value, "reason": one.reason, "hint": one.hint}
         for one in intake.problems_of(visit.session, [upload.id])[upload.id]
     ]
-
-
-def quote_json(visit: Visit, batch: Batch) -> dict[str, Any]:
-    """Give the quote as the API writes it; amounts are decimal text in the batch's currency."""
-    found = quotes.quote(visit.session, batch, visit.now)
-    amounts = ("agreed", "topups_p50", "topups_p95", "fee_p50", "fee_p95", "total_p50", "total_p95")
-    return {
-        "currency": found.currency,
-        "answers": found.answers,
-        "estimate_seconds": found.estimate_seconds,
-        "estimate_seconds_p95": found.estimate_seconds_p95,
-        **{name: text(getattr(found, name), found.currency) for name in amounts},
-        "places": [{"place": one.place, "workers": one.workers, "rule": one.rule} for one in found.places],
-        "words": list(found.words),
-    }
 
 
 def problems_file(visit: Visit, upload: Upload) -> Response[bytes]:

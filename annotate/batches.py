@@ -18,9 +18,10 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Redirect
 
 from annotate import access, batch_views
-from annotate.batch_views import as_json, batch_page, quote_json, upload_json
+from annotate.batch_views import as_json, batch_page, upload_json
 from annotate.forms import FORM_TYPES
 from annotate.i18n import LANGUAGES
+from annotate.quote_views import quote_json
 from annotate.visit import Visit, before_the_body
 from payments import funding, terms
 from schemas.uploads import FILE_BYTES_MAX
