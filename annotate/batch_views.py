@@ -3,9 +3,11 @@
 import csv
 import io
 from typing import Any
+from uuid import UUID
 
 from litestar import Response
 
+from annotate import heartbeat
 from annotate.quote_views import quote_context
 from annotate.visit import Visit
 from payments import funding, terms, wages
@@ -85,18 +87,19 @@ def live_context(visit: Visit, batch: Batch) -> dict[str, Any]:
     """Give what changes while an import runs or the work goes on."""
     uploads = intake.uploads_of(visit.session, [batch.id])[batch.id]
     importing = any(upload.state == UploadState.RECEIVED for upload in uploads)
-    bad = [upload.id for upload in uploads if upload.rows_bad]
+    newest = [upload.id for upload in uploads[:1]]
     return {
         "batch": batch,
         "uploads": uploads,
         "how_far": _how_far(visit, uploads),
-        "problems": intake.problems_of(visit.session, bad, PROBLEMS_SHOWN),
+        "problems": sum(intake.problems_of(visit.session, newest, PROBLEMS_SHOWN).values(), []),
         "items": item_counts(visit.session, [batch.id])[batch.id],
         "standing": None if batch.state == BatchState.DRAFT else standing(visit, batch),
         "reserve": _reserve(visit, batch),
         "costs": wages.batch_cost(visit.session, batch.id),
         "moving": importing or batch.state == BatchState.OPEN,
         "importing": importing,
+        "silent": heartbeat.is_silent(visit.session),
     }
 
 

@@ -1,4 +1,4 @@
-"""The sign of life of the worker process: a row that a sweep renews each minute, and that pages read in no time.
+"""The sign of life of the worker process: a row that a sweep renews three times a minute; pages read it in no time.
 
 It counts real time, also where an instance's own clock is simulated: it is about a process, not about work.
 """
@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from tasks import progress
 
 SUBJECT = UUID("00000000-0000-7000-8000-0000000beef1")
-SILENT_AFTER = timedelta(minutes=3)
+SILENT_AFTER = timedelta(seconds=75)
+"""Three beats and a little: late enough for a busy queue, soon enough for somebody who waits for an import."""
 
 
 def beat(session: Session) -> None:

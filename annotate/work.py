@@ -13,7 +13,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Redirect
 
-from annotate import access, i18n, offers, widgets, work_views
+from annotate import access, heartbeat, i18n, offers, widgets, work_views
 from annotate.account import PLACES, local
 from annotate.auth import Viewer
 from annotate.offers import Listed
@@ -64,6 +64,7 @@ class Work(Controller):
             reached=offers.sentence(visit, reached) if reached else "",
             floor=_floor_words(visit, offered),
             in_hand=held,
+            silent=heartbeat.is_silent(visit.session),
         )
 
     @get("/{batch_id:uuid}/about", sync_to_thread=True)

@@ -19,7 +19,7 @@ QUEUES = ("work", "money", "intake")
 
 
 SCHEDULE = {
-    "annotate.beat": 60,
+    "annotate.beat": 20,
     "tasks.expire_leases": 30,
     "tasks.sweep_uploads": 60,
     "annotate.sweep_items": 30,

@@ -65,6 +65,7 @@ def upload_rows(page: Page) -> None:
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_text("2 new items.")).to_be_visible(timeout=20_000)
     expect(page.get_by_text("1 row could not be used.")).to_be_visible()
+    page.get_by_text("Show the rows that could not be used").click()
     row = page.get_by_role("region", name="Rows that could not be used").get_by_role("row").nth(1)
     expect(row).to_contain_text("3")
     expect(row).to_contain_text("text")

@@ -1,5 +1,6 @@
 // An element marked `data-live="URL"` is fetched again every `data-every` milliseconds and replaced by the answer,
-// until the answer bears no such mark. It rests while the page is hidden and slows down while the server is away.
+// until the answer bears no such mark. What is unfolded in it stays so. It rests while the page is hidden and slows down
+// while the server is away.
 const SLOWEST_MS = 30_000;
 
 export function watch(element: HTMLElement, failures = 0): void {
@@ -21,6 +22,9 @@ async function refresh(element: HTMLElement, url: string, failures: number): Pro
     return;
   }
   const focused = element.contains(document.activeElement) ? document.activeElement?.id : "";
+  for (const { id } of element.querySelectorAll("details[open][id]")) {
+    fresh.querySelector(`#${id}`)?.setAttribute("open", "");
+  }
   element.replaceWith(fresh);
   if (focused) document.getElementById(focused)?.focus();
   if (fresh.dataset["reload"] !== undefined) location.reload();
