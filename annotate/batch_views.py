@@ -87,12 +87,12 @@ def live_context(visit: Visit, batch: Batch) -> dict[str, Any]:
     """Give what changes while an import runs or the work goes on."""
     uploads = intake.uploads_of(visit.session, [batch.id])[batch.id]
     importing = any(upload.state == UploadState.RECEIVED for upload in uploads)
-    newest = [upload.id for upload in uploads[:1]]
+    bad = intake.problems_of(visit.session, [upload.id for upload in uploads[:1]], PROBLEMS_SHOWN)
     return {
         "batch": batch,
         "uploads": uploads,
         "how_far": _how_far(visit, uploads),
-        "problems": sum(intake.problems_of(visit.session, newest, PROBLEMS_SHOWN).values(), []),
+        "problems": [row for rows in bad.values() for row in rows],
         "items": item_counts(visit.session, [batch.id])[batch.id],
         "standing": None if batch.state == BatchState.DRAFT else standing(visit, batch),
         "reserve": _reserve(visit, batch),

@@ -23,6 +23,8 @@ from tasks import projects
 from tasks.batches import batches_of
 from tasks.projects import Project
 
+SAMPLE_PICTURE = "/static/demo/scene-01.svg"
+
 
 class Projects(Controller):
     """Pages of a requester's projects."""
@@ -81,7 +83,7 @@ class Projects(Controller):
             version=version,
             definition=version.parsed(),
             batches=batches_of(visit.session, [project.id])[project.id],
-            preview=preview(version.parsed()),
+            preview=preview(visit, version.parsed()),
         )
 
     @get("/{project_id:uuid}/definition", sync_to_thread=True)
@@ -184,17 +186,30 @@ def read(text: str) -> tuple[dict[str, Any], list[Problem]]:
     return document, check(document)
 
 
-def preview(definition: TaskDefinition) -> dict[str, Any] | None:
-    """Prepare the definition's first example as a worker would see it; None without an example."""
-    if not definition.examples:
-        return None
-    example = definition.examples[0]
+def preview(visit: Visit, definition: TaskDefinition) -> dict[str, Any]:
+    """Prepare the definition's first example as a worker would see it, or a made-up item where it has none."""
+    example = next(iter(definition.examples), None)
+    data = example.data if example else _made_up(visit, definition)
     return {
         "assignment_id": "",
-        "shown": [widgets.shown_part(definition, part, example.data) for part in definition.show],
-        "fields": [widgets.field_context(field, example.data) for field in definition.fields],
-        "answer": example.answer,
+        "made_up": example is None,
+        "shown": [widgets.shown_part(definition, part, data) for part in definition.show],
+        "fields": [widgets.field_context(field, data) for field in definition.fields],
+        "answer": example.answer if example else {},
     }
+
+
+def _made_up(visit: Visit, definition: TaskDefinition) -> dict[str, Any]:
+    """Fill each column with something of its kind: a picture, one of its allowed values, or a sentence."""
+    columns = definition.data_schema.get("properties", {})
+    pictures = {part.source for part in definition.show if part.kind == "image"}
+    pictures |= {field.source for field in definition.fields if field.source and field.kind == "boxes"}
+    made = {}
+    for name in {*columns, *(part.source for part in definition.show)}:
+        allowed = columns.get(name, {}).get("enum")
+        sentence = visit.gettext("Here stands what the column “%(name)s” holds.") % {"name": name}
+        made[name] = SAMPLE_PICTURE if name in pictures else allowed[0] if allowed else sentence
+    return made
 
 
 def pretty(document: dict[str, Any]) -> str:
@@ -227,7 +242,8 @@ def _form(visit: Visit, status: int = 200, **context: Any) -> Response[Any]:
         "projects/new.html",
         status,
         ready=list(examples()),
-        preview=preview(definition) if definition else None,
+        preview=preview(visit, definition) if definition else None,
+        right=definition is not None and visit.text("action", 10) == "check",
         **context,
     )
 
@@ -236,9 +252,14 @@ def _editor(
     visit: Visit, project: Project, text: str, problems: list[Problem], status: int = 200
 ) -> Response[Any]:
     definition = None if problems else _parsed(text)
-    shown = preview(definition) if definition else None
     return visit.page(
-        "projects/definition.html", status, project=project, definition=text, problems=problems, preview=shown
+        "projects/definition.html",
+        status,
+        project=project,
+        definition=text,
+        problems=problems,
+        preview=preview(visit, definition) if definition else None,
+        right=definition is not None and visit.text("action", 10) == "check",
     )
 
 

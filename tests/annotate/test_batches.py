@@ -9,6 +9,7 @@ from uuid import uuid4
 import factories
 import pytest
 
+from schemas import examples
 from schemas.uploads import FILE_BYTES_MAX
 from tasks import answers, assignments
 from tasks.batches import Batch
@@ -256,3 +257,22 @@ def test_the_api_says_where_a_body_is_wrong(site: Any) -> None:
         assert wrong.status_code == 400
         assert wrong.headers["content-type"] == "application/problem+json"
         assert client.post("/api/v1/projects", content=b"{").status_code == 400
+
+
+@pytest.mark.parametrize("name", sorted(examples()))
+def test_a_checked_definition_is_said_to_be_right_and_previewed(site: Any, name: str) -> None:
+    with site.client("requester") as client:
+        sent = {"name": "", "purpose": "", "definition": json.dumps(examples()[name]), "action": "check"}
+        page = client.post("/projects", data=sent).text
+        assert "The definition is right. Nothing is saved yet." in page
+        assert "<h2>Preview</h2>" in page
+        without = {key: value for key, value in examples()[name].items() if key != "examples"}
+        made_up = client.post("/projects", data=sent | {"definition": json.dumps(without)}).text
+        assert "a made-up item" in made_up
+        assert ("scene-01.svg" in made_up) == (name == "boxes")
+        page = f"/projects/{project(client)}/definition"
+        checked = client.post(page, data={"definition": json.dumps(without), "action": "check"}).text
+        assert "The definition is right." in checked
+        wrong = client.post(page, data={"definition": "{}", "action": "check"}).text
+        assert "The definition is right." not in wrong
+        assert "The definition is right." not in client.get(page).text
