@@ -251,41 +251,38 @@ def _gap(session: Session, instance: Running, now: datetime) -> None:
 
 def _open_batches(session: Session, instance: Running, now: datetime) -> None:
     at = now - timedelta(hours=3)
-    owner = instance.people["requester"]
-    for name, example, rows, price in (
-        ("messages", "sentiment", [{"text": text} for text in MESSAGES], "0.06"),
-        ("touched", "sentiment", [{"text": text} for text in MESSAGES], "0.06"),
-        ("plain", "sentiment", [{"text": text} for text in MESSAGES], "0.06"),
-        ("names", "entities", [{"text": text} for text in SENTENCES], "0.14"),
-        ("street", "boxes", [{"image": STREET, "caption": "A street"}], "0.21"),
+    for name, title, example, rows, price in (
+        ("messages", "Timetable voices, winter", "sentiment", [{"text": text} for text in MESSAGES], "0.06"),
+        ("touched", "Voices, touched", "sentiment", [{"text": text} for text in MESSAGES], "0.06"),
+        ("plain", "Voices, plain", "sentiment", [{"text": text} for text in MESSAGES], "0.06"),
+        ("names", "Reports archive", "entities", [{"text": text} for text in SENTENCES], "0.14"),
+        ("street", "Street count", "boxes", [{"image": STREET, "caption": "A street"}], "0.21"),
     ):
-        titles = {
-            "messages": "Timetable voices, winter",
-            "names": "Reports archive",
-            "street": "Street count",
-        }
-        project = _project(session, instance, at, titles.get(name, f"Voices, {name}"), example)
-        batch = factories.batch(session, at, project, items=0, name="Batch 14", answers_wanted=1)
-        add_items(
-            session,
-            batch.id,
-            [
-                {"key": f"k{n}", "line": n, "data": row, "meta": {}, "gold": None}
-                for n, row in enumerate(rows * 5, 1)
-            ],
-            1,
-        )
-        terms.set_terms(
-            session, batch, currency="EUR", pay_mode="piece", piece_price=price, estimate_seconds=31, now=at
-        )
-        factories.paid_in(session, owner, quotes.quote(session, batch, at).total_p95, at, "EUR")
-        reserve_and_open(session, batch, at, actor="test")
-        instance.batches[name] = batch
+        project = _project(session, instance, at, title, example)
+        instance.batches[name] = open_batch(session, instance, project, rows * 5, at, price)
     start = at + timedelta(minutes=5)
     for n in range(12):
         start = closing.work(
             session, instance.batches["messages"], instance.people["worker"], start, 31 + 7 * (n % 4)
         )
+
+
+def open_batch(
+    session: Session, instance: Running, project: Any, rows: list[dict[str, Any]], at: datetime, price: str
+) -> Batch:
+    """Open a funded batch of a project on these rows, one answer to each."""
+    batch = factories.batch(session, at, project, items=0, name="Batch 14", answers_wanted=1)
+    items = [
+        {"key": f"k{n}", "line": n, "data": row, "meta": {}, "gold": None} for n, row in enumerate(rows, 1)
+    ]
+    add_items(session, batch.id, items, 1)
+    terms.set_terms(
+        session, batch, currency="EUR", pay_mode="piece", piece_price=price, estimate_seconds=31, now=at
+    )
+    needed = quotes.quote(session, batch, at).total_p95
+    factories.paid_in(session, instance.people["requester"], needed, at, "EUR")
+    reserve_and_open(session, batch, at, actor="test")
+    return batch
 
 
 def _draft(session: Session, instance: Running, now: datetime) -> None:
