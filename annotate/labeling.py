@@ -206,7 +206,9 @@ def next_assignments(
         found = assignments.claim(visit.session, batch, viewer.person.id, visit.now, count)
     except Conflict:
         return [], offers.why_not_served(batch)
-    return found, None if found else offers.why_none_left(visit, viewer.person, batch)
+    if found:
+        return found, None
+    return found, offers.why_none_left(visit.session, viewer.person, [batch.id])[batch.id]
 
 
 def named_assignment(visit: Visit, viewer: Viewer, batch: Batch, key: str) -> list[Assignment]:

@@ -5,6 +5,7 @@ Nobody is ranked, and no speed and no score is asked for. A limit ends offers al
 finished, and its time is paid.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -27,7 +28,7 @@ from payments.terms import NoTerms, PayTerms
 from payments.wages import DAY_HARD, DAY_SOFT, WEEK_HARD, WEEK_SOFT
 from payments.worktime import Declaration, DeclarationState
 from tasks.assignments import Assignment, AssignmentState
-from tasks.batches import FULL_NAME, Batch, BatchState, open_batches, slot_counts
+from tasks.batches import FULL_NAME, Batch, BatchState, open_batches
 from tasks.items import Slot, SlotState
 from tasks.people import MORE_HOURS, Person
 from tasks.projects import Project
@@ -63,7 +64,7 @@ def listed(visit: Visit, person: Person) -> list[Listed]:
     terms = session.scalars(select(PayTerms).where(PayTerms.batch_id.in_(ids))).all()
     floors = Floors(session, visit.now, visit.now.astimezone(UTC).date())
     left = open_to(session, person, [one.batch_id for one in terms])
-    counts = slot_counts(session, ids)
+    none_left = why_none_left(session, person, [one.id for one in batches if not left.get(one.id)])
     past = wages.hourly_of(session, ids)
     reached = limit(visit, person)
     exposed = _exposed(visit, person) if any(map(sensitive, batches)) else None
@@ -72,8 +73,7 @@ def listed(visit: Visit, person: Person) -> list[Listed]:
     for batch in batches:
         pay, no_floor = _offer(visit, person, batch, past.get(batch.id), floors)
         barred = _unfit(person, batch) or no_floor or reached or (exposed if sensitive(batch) else None)
-        if barred is None and not left.get(batch.id):
-            barred = _none_left(counts[batch.id])
+        barred = barred or none_left.get(batch.id)
         made.append(Listed(batch, *about[batch.id], left=left.get(batch.id, 0), pay=pay, barred=barred))
     return sorted(made, key=lambda one: (-(one.pay.hourly if one.pay else 0), one.title, str(one.batch.id)))
 
@@ -117,12 +117,13 @@ def why_not_served(batch: Batch) -> str:
     return {BatchState.PAUSED: "paused", BatchState.CLOSED: "closed"}.get(BatchState(batch.state), "not_open")
 
 
-def why_none_left(visit: Visit, person: Person, batch: Batch) -> str:
-    """Say why an open batch has nothing for this worker."""
-    counts = slot_counts(visit.session, [batch.id])[batch.id]
-    # Somebody may be taking the last ones in this very moment.
-    busy = counts[SlotState.OPEN] and open_to(visit.session, person, [batch.id])
-    return "busy" if busy else _none_left(counts)
+def why_none_left(session: Session, person: Person, batch_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Say why open batches have nothing for this worker, from the slots of the items that they have not had."""
+    ids = list(batch_ids)
+    left = _unseen(session, person, ids)
+    query = select(Assignment.batch_id).where(Assignment.worker_id == person.id, Assignment.batch_id.in_(ids))
+    had = set(session.scalars(query.distinct()))
+    return {one: _none_left(left[one], one in had) for one in ids}
 
 
 def open_to(session: Session, person: Person, batch_ids: Iterable[UUID]) -> dict[UUID, int]:
@@ -200,7 +201,7 @@ def sentence(visit: Visit, code: str) -> str:
         "paused": visit.gettext("This batch is paused. What you hold you may finish, and it is paid."),
         "closed": visit.gettext("This batch is closed. Everything you did is kept and paid."),
         "not_open": visit.gettext("This batch is not open yet."),
-        "answered_all": visit.gettext("You have answered everything here. Thank you."),
+        "answered_all": visit.gettext("You have done everything here that is open to you. Thank you."),
         "none_funded": visit.gettext(
             "More items wait until the requester has paid in their cost; nothing unfunded is served."
         ),
@@ -223,12 +224,30 @@ def remedy(visit: Visit, code: str, batch: Batch) -> tuple[str, str]:
     }.get(code, ("", ""))
 
 
-def _none_left(counts: dict[str, int]) -> str:
-    if counts[SlotState.OPEN]:
-        return "answered_all"
-    if counts[SlotState.WAITING]:
+def _none_left(left: set[str], had: bool) -> str:
+    if SlotState.OPEN in left:
+        # Somebody may be taking the last ones in this very moment.
+        return "busy"
+    if SlotState.LEASED in left:
+        return "all_taken"
+    if SlotState.WAITING in left:
         return "none_funded"
-    return "all_taken" if counts[SlotState.LEASED] else "finished"
+    return "answered_all" if had else "finished"
+
+
+def _unseen(session: Session, person: Person, batch_ids: list[UUID]) -> dict[UUID, set[str]]:
+    """Give by batch in which states the slots are of items that a worker has not had and that lack answers."""
+    own = select(Assignment.id).where(Assignment.item_id == Slot.item_id, Assignment.worker_id == person.id)
+    wanting = (SlotState.OPEN, SlotState.LEASED, SlotState.WAITING)
+    query = (
+        select(Slot.batch_id, Slot.state)
+        .where(Slot.batch_id.in_(batch_ids), Slot.state.in_(wanting), ~own.exists())
+        .distinct()
+    )
+    found: dict[UUID, set[str]] = defaultdict(set)
+    for batch_id, state in session.execute(query):
+        found[batch_id].add(state)
+    return found
 
 
 def _offer(

@@ -181,6 +181,28 @@ def test_everything_answered_is_said(site: Any, amina: Person) -> None:
         assert offer(client, batch_id)["barred"]["code"] == "answered_all"
 
 
+def test_why_nothing_is_left_looks_only_at_what_one_has_not_had(site: Any, amina: Person) -> None:
+    with site.session() as session:
+        brian, chao = (factories.worker(session, site.now, name=name) for name in ("Brian", "Chao"))
+
+    def next_of(who: Person, batch_id: str, *, answer: bool) -> Any:
+        with site.client(who) as client:
+            found = client.get(f"/api/v1/work/{batch_id}/next?n=2").json()
+            for held in found["items"] if answer else []:
+                body = {"submission_id": str(uuid4()), "answer": factories.ANSWER}
+                client.put(f"/api/v1/assignments/{held['assignment_id']}/answer", json=body)
+            return found["why"]
+
+    batch_id = opened(site, items=2, answers_wanted=2)
+    next_of(amina, batch_id, answer=True)
+    next_of(brian, batch_id, answer=False)
+    assert next_of(amina, batch_id, answer=False) == "answered_all", "what Brian holds, Amina has had"
+    assert next_of(chao, batch_id, answer=False) == "all_taken", "Brian may give some back"
+    next_of(brian, batch_id, answer=True)
+    assert next_of(chao, batch_id, answer=False) == "finished"
+    assert next_of(brian, batch_id, answer=False) == "answered_all"
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("place", "Kenya"), ("time_zone", "Nairobi"), ("languages", "klingon"), ("time_zone", "")],
