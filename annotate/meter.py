@@ -66,13 +66,15 @@ def _shown(visit: Visit, person: Person, batch: Batch) -> dict[str, Any]:
     seconds = sum(line.seconds for line in here)
     agreed, due = sum(line.due.agreed for line in here), sum(line.due.due for line in here)
     by_hour = (terms := find_terms(visit.session, batch.id)) is not None and terms.pay_mode == "hourly"
-    pace = hourly_equivalent(due if by_hour else agreed, seconds)
+    # Before the first answer of the day there is no pace, only the floor: an open item's seconds say nothing yet.
+    pace = hourly_equivalent(due if by_hour else agreed, seconds) if by_hour or agreed else None
     write = visit.formats.money
     return {
         "pay": write(due, currency),
         "hourly": UNKNOWN if pace is None else write(pace, currency),
+        "pace": "" if pace is None else f"≈\u00a0{visit.formats.rate(pace, currency)}",
         "floor": write(floor, currency),
-        "ok": due == agreed or by_hour,
+        "ok": pace is None or due == agreed or by_hour,
         "accepted": write(agreed, currency),
         "time": visit.formats.duration(seconds),
         "topup": write(due - agreed, currency),
@@ -94,7 +96,7 @@ def _lines(
 ) -> list[dict[str, Any]]:
     """Say what the figures are made of: this batch first, then the whole day."""
     f = visit.formats
-    pace = hourly_equivalent(agreed, seconds)
+    pace = hourly_equivalent(agreed, seconds) if agreed else None
     lines = [{"label": visit.gettext("Working time here today"), "value": f.duration(seconds)}]
     if not by_hour:
         lines += [
@@ -133,6 +135,7 @@ def _blank(visit: Visit) -> dict[str, Any]:
     return {
         "pay": UNKNOWN,
         "hourly": UNKNOWN,
+        "pace": "",
         "floor": UNKNOWN,
         "ok": True,
         "accepted": UNKNOWN,

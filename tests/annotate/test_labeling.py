@@ -89,6 +89,21 @@ def test_an_answer_is_stored_timed_priced_and_shown(site: Any, amina: Person, ba
     assert count(site, Earning, assignment_id=UUID(first), kind="submitted") == 1
 
 
+def test_before_the_first_answer_the_meter_shows_the_floor_alone(
+    site: Any, amina: Person, batch_id: str
+) -> None:
+    with site.client(amina) as client:
+        (first,) = held(client, batch_id)
+        client.post(f"/api/v1/assignments/{first}/open")
+        at(client, site, 90)
+        page = client.get(f"/work/{batch_id}").text
+        assert '<bdi data-meter="pace"></bdi>' in page
+        assert 'class="against" data-ok="true"' in page
+        assert "0.00" not in page.split('id="meter-lines"')[0].split('class="pace')[1]
+        meter = sent(client, first).json()["meter"]
+        assert meter["pace"] == f"≈\u00a0{meter['hourly']}/h"
+
+
 def test_slow_work_is_topped_up_and_the_meter_says_so(site: Any, amina: Person, batch_id: str) -> None:
     with site.client(amina) as client:
         (first,) = held(client, batch_id)

@@ -3,19 +3,17 @@ import { make } from "./dom";
 
 export interface Meter {
   pay: string;
-  hourly: string;
+  /** Empty until there is one. */
+  pace: string;
   floor: string;
   ok: boolean;
-  accepted: string;
-  time: string;
-  topup: string;
   gauge: number;
   floor_mark: number;
-  lines?: { label: string; value: string; strong?: boolean }[];
+  lines: { label: string; value: string; strong?: boolean }[];
 }
 
 export function isMeter(value: unknown): value is Meter {
-  return typeof value === "object" && value !== null && "pay" in value && "hourly" in value;
+  return typeof value === "object" && value !== null && "pay" in value && "pace" in value;
 }
 
 export function show(meter: Meter, root: HTMLElement): void {
@@ -27,11 +25,9 @@ export function show(meter: Meter, root: HTMLElement): void {
   root.querySelector(".gauge")?.classList.toggle("under", !meter.ok);
   root.querySelector("[data-meter-gauge]")?.setAttribute("width", String(meter.gauge));
   root.querySelector("[data-meter-floor]")?.setAttribute("x", String(meter.floor_mark));
-  if (meter.lines?.length) {
-    root.querySelector("#meter-lines")?.replaceChildren(
-      ...meter.lines.map((line) =>
-        make("div", line.strong ? { class: "due" } : {}, make("dt", {}, line.label), make("dd", {}, line.value)),
-      ),
-    );
-  }
+  root.querySelector("#meter-lines")?.replaceChildren(
+    ...meter.lines.map((line) =>
+      make("div", line.strong ? { class: "due" } : {}, make("dt", {}, line.label), make("dd", {}, line.value)),
+    ),
+  );
 }
