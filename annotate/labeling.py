@@ -313,6 +313,7 @@ def workspace_context(
         "instructions": widgets.markdown(definition.instructions),
         "instructions_version": version.number,
         "item": item,
+        "kinds": [field.kind for field in definition.fields],
         "why": why,
         "message": offers.sentence(visit, why) if why else "",
         "progress": progress(visit, viewer, batch),

@@ -24,7 +24,7 @@ FRENCH = ROOT / "annotate" / "locale" / "fr" / "LC_MESSAGES" / "messages.po"
 TEMPLATES = sorted((ROOT / "annotate" / "templates").rglob("*.html"))
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd%]|\{\w*\}|<[^>]+>|`[^`]+`")
 SAME_IN_ALL_LANGUAGES = {"Fairlabel", "h", "s"}
-NAMED_IN_ALL_LANGUAGES = {"Fairlabel", "Enter", "Tab", "Esc", "Shift", "Ctrl", "Africa/Nairobi"}
+NAMED_IN_ALL_LANGUAGES = {"Fairlabel", "Enter", "Tab", "Esc", "Shift", "Ctrl", "Ctrl+Z", "Africa/Nairobi"}
 TEXT_ATTRIBUTE = re.compile(r'\b(?:aria-label|aria-description|title|placeholder|alt)="([^"<>]*)"')
 PLAIN_SPACE = re.compile(r"(?<! ) [:;!?»]|« |[^\s(«]«|\w'\w")
 

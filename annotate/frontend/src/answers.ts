@@ -15,6 +15,10 @@ function controls(field: HTMLElement): Control[] {
   return [...field.querySelectorAll<Control>("[name^='answer.']")];
 }
 
+function ticks(control: Control): control is HTMLInputElement {
+  return control instanceof HTMLInputElement && /radio|checkbox/.test(control.type);
+}
+
 /** One field's value, or undefined where it has none. Marks are always a list: none is an answer, too. */
 export function valueOf(field: HTMLElement): unknown {
   const all = controls(field);
@@ -56,9 +60,26 @@ export function fill(item: ParentNode, answer: Answer): void {
     if (value === undefined) continue;
     const wanted = Array.isArray(value) ? value.map(String) : [String(value)];
     for (const control of controls(field)) {
-      if (control instanceof HTMLInputElement && /radio|checkbox/.test(control.type)) {
-        control.checked = wanted.includes(control.value);
-      } else control.value = typeof value === "object" ? JSON.stringify(value) : String(value);
+      if (ticks(control)) control.checked = wanted.includes(control.value);
+      else control.value = typeof value === "object" ? JSON.stringify(value) : String(value);
+    }
+  }
+}
+
+/** All that an item's controls hold, also what is half done or wrong and so no part of an answer. */
+export function snapshot(item: ParentNode): string {
+  return JSON.stringify(fieldsOf(item).flatMap(controls).map((control) => (ticks(control) ? control.checked : control.value)));
+}
+
+/** Put a snapshot back; what draws its own value is told. */
+export function restore(item: ParentNode, state: string): void {
+  const held = JSON.parse(state) as (string | boolean)[];
+  for (const [place, control] of fieldsOf(item).flatMap(controls).entries()) {
+    const value = held[place];
+    if (ticks(control)) control.checked = value === true;
+    else if (control.value !== value) {
+      control.value = String(value);
+      control.dispatchEvent(new Event("refill"));
     }
   }
 }

@@ -5,6 +5,7 @@ export interface Press {
   ctrlKey: boolean;
   metaKey: boolean;
   altKey: boolean;
+  shiftKey: boolean;
   isComposing: boolean;
 }
 
@@ -18,16 +19,16 @@ export function placeOf(target: EventTarget | null): Place {
   return target.closest("button, a[href], summary, [role=button]") ? "control" : "page";
 }
 
-/** What a key press asks for: "submit", "nothing" (swallow it), a single key's name, or none of our business. */
+/** What a key press asks for: "submit", "undo", "redo", a single key's name, or none of our business. */
 export function meaning(press: Press, place: Place, single: boolean): string | null {
-  if (press.isComposing || press.metaKey || press.altKey) return null;
-  if (press.key === "Enter") {
-    if (press.ctrlKey) return "submit";
-    if (place === "page") return "submit";
-    return null;
-  }
-  if (press.ctrlKey || place === "text" || !single || press.key.length !== 1 || press.key === " ") return null;
-  return press.key.toLowerCase();
+  if (press.isComposing || press.altKey) return null;
+  const command = press.ctrlKey || press.metaKey;
+  const key = press.key.toLowerCase();
+  if (key === "enter") return command || place === "page" ? "submit" : null;
+  // A text box takes back its own typing, letter by letter.
+  if (place === "text") return null;
+  if (command) return key === "y" || (key === "z" && press.shiftKey) ? "redo" : key === "z" ? "undo" : null;
+  return single && key.length === 1 && key !== " " ? key : null;
 }
 
 /** The element a key stands for: in the open menu first, so that its numbers are not the item's. */
@@ -37,7 +38,7 @@ export function bearer(root: ParentNode, key: string): HTMLElement | null {
     if (inside) return inside;
   }
   const shut = [...root.querySelectorAll<HTMLElement>("[data-key]")];
-  return shut.find((one) => one.dataset["key"] === key && !one.hidden && !one.closest("details.menu > .panel")) ?? null;
+  return shut.find((one) => one.dataset["key"] === key && !one.hidden && !one.closest("details.menu > .panel, [inert]")) ?? null;
 }
 
 function find(root: ParentNode, key: string): HTMLElement | null {

@@ -9,6 +9,8 @@ export interface Entry {
   assignment: string;
   url: string;
   body: Record<string, unknown>;
+  /** What the item looked like, so that an answer can be opened again and changed. */
+  html?: string;
   refused?: string;
 }
 
@@ -91,7 +93,7 @@ export type State = "saved" | "sending" | "offline" | "signed-out" | "refused";
 
 export interface News {
   state: State;
-  waiting: number;
+  waiting: Entry[];
   refused: Entry[];
 }
 
@@ -103,6 +105,13 @@ export function verdict(status: number): Verdict {
   if (status === 401 || status === 403) return "signed-out";
   if (status === 0 || status === 408 || status === 425 || status === 429 || status >= 500) return "later";
   return "refused";
+}
+
+/** Why an entry was refused, in the server's words: the problem, and what is wrong in detail. */
+export function reason(reply: Reply): string {
+  const problems = Array.isArray(reply.body["problems"]) ? (reply.body["problems"] as { message?: string }[]) : [];
+  const said = [reply.body["detail"], ...problems.map((one) => one.message)].filter((one) => typeof one === "string" && one);
+  return said.join(" ") || String(reply.status);
 }
 
 export function pause(failures: number): number {
@@ -127,18 +136,27 @@ export class Outbox {
     },
   ) {}
 
-  /** Resolves when the entry is safe on the device. */
+  /** Resolves when the entry is safe on the device; it takes the place of refused ones of its assignment. */
   async add(entry: Entry): Promise<void> {
+    const before = await this.store.all();
     await this.store.add(entry);
+    for (const one of before) if (one.refused && one.assignment === entry.assignment) await this.store.remove(one.id as number);
     void this.flush();
   }
 
-  waiting(): Promise<Entry[]> {
+  all(): Promise<Entry[]> {
     return this.store.all();
   }
 
-  async retry(): Promise<void> {
-    for (const { refused, ...entry } of await this.store.all()) if (refused) await this.store.put(entry);
+  /** Send a refused entry once more. */
+  async retry({ refused, ...entry }: Entry): Promise<void> {
+    await this.store.put(entry);
+    await this.flush();
+  }
+
+  /** Give a refused entry up, on the person's word alone. */
+  async discard(entry: Entry): Promise<void> {
+    await this.store.remove(entry.id as number);
     await this.flush();
   }
 
@@ -186,8 +204,7 @@ export class Outbox {
       } else if (meaning === "signed-out" && !(renewed && reply.status === 403)) {
         return "signed-out";
       } else {
-        const said = reply.body["detail"];
-        await this.store.put({ ...next, refused: typeof said === "string" && said ? said : String(reply.status) });
+        await this.store.put({ ...next, refused: reason(reply) });
       }
     }
   }
@@ -195,6 +212,6 @@ export class Outbox {
   private async tell(state: State): Promise<void> {
     const entries = await this.store.all();
     const refused = entries.filter((entry) => entry.refused);
-    this.hear.news({ state, waiting: entries.length - refused.length, refused });
+    this.hear.news({ state, waiting: entries.filter((entry) => !entry.refused), refused });
   }
 }

@@ -49,3 +49,23 @@ export class Proofs {
     void this.line.send("POST", this.url, proof, true);
   }
 }
+
+/** Number a person's signs, over all pages and tabs of a device. */
+export function numbers(user: string): () => number {
+  const key = `fairlabel:sequence:${user}`;
+  return () => {
+    const number = Number(localStorage.getItem(key) ?? 0) + 1;
+    localStorage.setItem(key, String(number));
+    return number;
+  };
+}
+
+/** Let the page's own events be the signs, each for no more than that it happened. */
+export function follow(proofs: Proofs, every: number): void {
+  const visible = (): boolean => document.visibilityState === "visible";
+  for (const sign of ["pointerdown", "pointermove", "keydown", "scroll", "input"]) {
+    addEventListener(sign, () => proofs.touch(), { passive: true, capture: true });
+  }
+  setInterval(() => proofs.beat(visible()), every);
+  document.addEventListener("visibilitychange", () => proofs.seen(visible()));
+}

@@ -1,13 +1,17 @@
 // The workspace: shows items one after another without a page load, keeps every answer on the device until the
-// server has it, and lets go back one item. The page's form is its whole interface; without this it works, slower.
-import { type Answer, complain, fill, read } from "./answers";
+// server has it, and takes back and does again every step, back over the items before. The page's form is its whole
+// interface; without this it works, slower.
+import { type Answer, complain, fill, read, restore, snapshot } from "./answers";
 import { byId, json, make } from "./dom";
-import { bearer, meaning, placeOf } from "./keys";
+import { History } from "./history";
+import { keyboard } from "./hands";
+import { placeOf } from "./keys";
 import { learn, t } from "./messages";
 import { isMeter, show as showMeter } from "./meter";
 import { Server } from "./net";
 import { DeviceStore, type Entry, type News, Outbox } from "./outbox";
-import { Proofs } from "./proofs";
+import { follow, numbers, Proofs } from "./proofs";
+import { notices, tell } from "./status";
 import type { Helpers } from "./widgets/marks";
 
 interface Boot {
@@ -24,8 +28,11 @@ interface Boot {
 interface Item {
   id: string;
   html: string;
+  /** The answer as it was sent; null for an item that was not answered yet. */
   answer: Answer | null;
   version: number;
+  /** What was done to it since it is open; null until it is shown. */
+  history: History | null;
 }
 
 const AHEAD = 3;
@@ -40,6 +47,7 @@ const server = new Server(boot.csrf);
 const holder = byId("item");
 const form = byId<HTMLFormElement>("answer");
 const undoButton = byId<HTMLButtonElement>("undo");
+const redoButton = byId<HTMLButtonElement>("redo");
 const submitButton = byId<HTMLButtonElement>("submit");
 const skipMenu = byId<HTMLDetailsElement>("skip");
 const skipForm = byId<HTMLFormElement>("skip-form");
@@ -51,9 +59,10 @@ let queue: Item[] = [];
 const before: Item[] = [];
 let done = bar.value;
 let total = bar.max;
-let latest: News = { state: "saved", waiting: 0, refused: [] };
+/** New answers of this batch that the server does not have yet. */
+let pending = new Set<string>();
+let latest: News = { state: "saved", waiting: [], refused: [] };
 let fetching: Promise<void> | null = null;
-let single = localStorage.getItem("fairlabel:keys") !== "off";
 
 // --- sending ---------------------------------------------------------------------------------------------------
 
@@ -63,8 +72,8 @@ if (tabs) tabs.onmessage = ({ data }) => take(data as Record<string, unknown>);
 function take(body: Record<string, unknown>): void {
   if (body["batch"] !== boot.batch) return;
   if (isMeter(body["meter"])) showMeter(body["meter"], byId("meter"));
-  // The server's count is the whole truth only when nothing waits here any more.
-  if (typeof body["done"] === "number" && latest.waiting === 0) done = body["done"];
+  pending.delete(String(body["assignment"]));
+  if (typeof body["done"] === "number") done = body["done"];
   if (typeof body["total"] === "number") total = body["total"];
   count();
 }
@@ -92,8 +101,7 @@ const outbox = new Outbox(await DeviceStore.open(boot.user), server, lock, {
   renew,
   news,
   stored(entry, reply) {
-    const said = { ...reply.body, batch: entry.batch };
-    latest = { ...latest, waiting: Math.max(0, latest.waiting - 1) };
+    const said = { ...reply.body, batch: entry.batch, assignment: entry.assignment };
     take(said);
     tabs?.postMessage(said);
   },
@@ -101,39 +109,38 @@ const outbox = new Outbox(await DeviceStore.open(boot.user), server, lock, {
 
 function news(told: News): void {
   latest = told;
-  const net = byId("net");
-  const signIn = make("a", { href: boot.sign_in, target: "_blank" }, t("Sign in"));
-  const texts: Record<News["state"], (string | Node)[]> = {
-    saved: [t("All answers saved")],
-    sending: [t("Sending {count}…", { count: told.waiting })],
-    offline: [t("Offline. {count} kept on this device", { count: told.waiting })],
-    "signed-out": [t("Sign in again, your answers are safe"), " ", signIn],
-    refused: [t("{count} could not be stored", { count: told.refused.length })],
-  };
-  const words = texts[told.state];
-  const text = byId("net-text");
-  // A screen reader hears this line; it must not repeat itself while nothing changed.
-  if (net.dataset["state"] !== told.state || told.state !== "signed-out") {
-    if (text.textContent !== words.map((one) => (typeof one === "string" ? one : one.textContent)).join("")) text.replaceChildren(...words);
-  }
-  net.dataset["state"] = told.state;
-  byId("notices").replaceChildren(...told.refused.map(refusal));
+  tell(told, boot.sign_in);
+  pending = new Set(told.waiting.filter(isNew).map((entry) => entry.assignment));
+  count();
+  showRefused();
 }
 
-function refusal(entry: Entry): HTMLElement {
-  const again = make("button", { class: "button", type: "button" }, t("Try again"));
-  again.onclick = () => void outbox.retry();
-  const words = make("p", {}, t("An answer could not be stored. It is kept on this device."), " ", entry.refused ?? "");
-  return make("div", { class: "notice bad" }, words, again);
+function isNew(entry: Entry): boolean {
+  return entry.kind === "answer" && entry.batch === boot.batch && entry.body["version"] === 1 && !entry.refused;
+}
+
+function showRefused(): void {
+  notices(latest.refused, {
+    again: (entry) => void outbox.retry(entry),
+    discard: (entry) => void outbox.discard(entry),
+    reopen(entry) {
+      const { html, assignment: id, body } = entry;
+      if (entry.kind !== "answer" || entry.batch !== boot.batch || !html || id === current?.id) return null;
+      return () => {
+        if (current) queue.unshift(current);
+        show({ id, html, answer: body["answer"] as Answer, version: Number(body["version"]), history: null });
+      };
+    },
+  });
 }
 
 // --- items -----------------------------------------------------------------------------------------------------
 
 function count(): void {
-  const shown = Math.min(done, Math.max(total, done));
-  bar.max = Math.max(total, 1);
+  const shown = done + pending.size;
+  bar.max = Math.max(total, shown, 1);
   bar.value = shown;
-  byId("count").textContent = t("{done} of {total}", { done: shown, total: Math.max(total, done) });
+  byId("count").textContent = t("{done} of {total}", { done: shown, total: Math.max(total, shown) });
 }
 
 function wake(): void {
@@ -155,13 +162,16 @@ function draftKey(id: string): string {
 function show(item: Item | null): void {
   current = item;
   skipMenu.open = false;
+  skipMenu.inert = item === null;
   nothing.hidden = item !== null;
   submitButton.ariaDisabled = String(item === null);
-  undoButton.ariaDisabled = String(before.length === 0);
-  if (!item) {
-    holder.replaceChildren();
-    return;
-  }
+  if (item) place(item);
+  else holder.replaceChildren();
+  steps();
+  showRefused();
+}
+
+function place(item: Item): void {
   const template = make("template");
   template.innerHTML = item.html;
   const draft = item.answer ?? (JSON.parse(sessionStorage.getItem(draftKey(item.id)) ?? "null") as Answer | null);
@@ -176,6 +186,13 @@ function show(item: Item | null): void {
   skipForm.querySelector<HTMLInputElement>("[name=assignment_id]")?.setAttribute("value", item.id);
   byId("scroll").scrollTo(0, 0);
   byId("main").focus({ preventScroll: true });
+  ready(item);
+}
+
+/** What every item on the screen gets, whether the page brought it or the script. */
+function ready(item: Item): void {
+  if (item.history) restore(holder, item.history.state);
+  else item.history = new History(snapshot(holder));
   wake();
   opened(item);
 }
@@ -188,7 +205,7 @@ function opened(item: Item): void {
 async function more(): Promise<void> {
   const wanted = (navigator as { connection?: { saveData?: boolean } }).connection?.saveData ? 1 : AHEAD;
   if (queue.length >= wanted) return;
-  const unsent = (await outbox.waiting()).map((entry) => entry.assignment);
+  const unsent = (await outbox.all()).map((entry) => entry.assignment);
   const have = [...queue.map((item) => item.id), ...(current ? [current.id] : []), ...unsent];
   const query = new URLSearchParams({ n: String(wanted - queue.length), have: have.join(",") });
   const reply = await server.send("GET", `${boot.next}?${query}`);
@@ -196,7 +213,7 @@ async function more(): Promise<void> {
   const answered = new Set([...unsent, ...before.map((item) => item.id)]);
   for (const one of (reply.body["items"] ?? []) as { assignment_id: string; html: string }[]) {
     const known = answered.has(one.assignment_id) || have.includes(one.assignment_id);
-    if (!known) queue.push({ id: one.assignment_id, html: one.html, answer: null, version: 1 });
+    if (!known) queue.push({ id: one.assignment_id, html: one.html, answer: null, version: 1, history: null });
   }
   // Only a stored answer's reply counts what is done; this one may be older than it.
   if (typeof reply.body["total"] === "number") total = reply.body["total"];
@@ -237,12 +254,12 @@ async function submit(): Promise<void> {
   complain(holder, wrong);
   if (wrong.length) return;
   current = null;
-  const body = { submission_id: crypto.randomUUID(), version: item.version, answer };
-  const url = `${boot.assignments}/${item.id}/answer`;
-  await outbox.add({ kind: "answer", batch: boot.batch, assignment: item.id, url, body });
-  sessionStorage.removeItem(draftKey(item.id));
+  const { id, html, version } = item;
+  const body = { submission_id: crypto.randomUUID(), version, answer };
+  if (version === 1) pending.add(id);
+  await outbox.add({ kind: "answer", batch: boot.batch, assignment: id, url: `${boot.assignments}/${id}/answer`, body, html });
+  sessionStorage.removeItem(draftKey(id));
   before.push({ ...item, answer });
-  if (item.version === 1) done += 1;
   count();
   await next();
 }
@@ -255,18 +272,58 @@ async function skip(reason: string): Promise<void> {
     const body = { reason, outcome: "others" };
     const url = `${boot.assignments}/${item.id}/skip`;
     await outbox.add({ kind: "skip", batch: boot.batch, assignment: item.id, url, body });
-  }
+  } else before.push(asSent(item));
   await next();
 }
 
-/** Undo first takes back the last edit of marks, then goes back one item. */
+/** An item that was opened again and left without sending it anew. */
+function asSent(item: Item): Item {
+  return { ...item, version: item.version - 1 };
+}
+
+// --- steps -----------------------------------------------------------------------------------------------------
+
+/** Undo takes back what was done to this item, step by step, and then goes back one item. */
 function undo(): void {
-  const rich = holder.querySelector(Object.keys(LOADERS).join());
-  if (rich && !rich.dispatchEvent(new CustomEvent("undo", { cancelable: true }))) return;
-  const item = before.pop();
-  if (!item) return;
-  if (current) queue.unshift({ ...current, answer: current.version > 1 ? current.answer : read(holder).answer });
-  show({ ...item, version: item.version + 1 });
+  const state = current?.history?.undo() ?? null;
+  const item = state === null ? before.pop() : undefined;
+  if (state !== null) put(state);
+  else if (item) {
+    if (current) queue.unshift(current);
+    show({ ...item, version: item.version + 1, history: null });
+  }
+}
+
+function redo(): void {
+  const state = current?.history?.redo() ?? null;
+  if (state !== null) put(state);
+  else if (current && leavable(current)) {
+    before.push(asSent(current));
+    current = null;
+    void next();
+  }
+}
+
+/** Whether undo led to this item and nothing was done there: then redo leads forward again. */
+function leavable(item: Item): boolean {
+  return item.version > 1 && item.history?.untouched === true;
+}
+
+function put(state: string): void {
+  restore(holder, state);
+  keep();
+  steps();
+}
+
+function steps(): void {
+  const history = current?.history;
+  undoButton.ariaDisabled = String(!history?.undoable && !before.length);
+  redoButton.ariaDisabled = String(!history?.redoable && !(current && leavable(current)));
+}
+
+/** An answer that is not sent yet outlives a reload. */
+function keep(): void {
+  if (current?.version === 1) sessionStorage.setItem(draftKey(current.id), JSON.stringify(read(holder).answer));
 }
 
 // --- hands -----------------------------------------------------------------------------------------------------
@@ -280,70 +337,29 @@ skipForm.addEventListener("submit", (event) => {
   void skip((event.submitter as HTMLButtonElement | null)?.value ?? "other");
 });
 undoButton.addEventListener("click", undo);
-holder.addEventListener("input", () => {
-  if (current && current.version === 1) sessionStorage.setItem(draftKey(current.id), JSON.stringify(read(holder).answer));
+redoButton.addEventListener("click", redo);
+// A click on an action leaves the focus where the work is, so that Enter goes on meaning the work.
+undoButton.closest(".acts")?.addEventListener("mousedown", (event) => event.preventDefault());
+holder.addEventListener("input", (event) => {
+  const typed = placeOf(event.target) === "text" ? (event.target as HTMLInputElement).name : "";
+  current?.history?.note(snapshot(holder), event instanceof CustomEvent ? String(event.detail) : typed, Date.now());
+  keep();
+  steps();
 });
 holder.addEventListener("change", (event) => {
   const line = (event.target as Element).closest("[data-field]")?.querySelector<HTMLElement>(".fielderror");
   if (line) line.hidden = true;
 });
 
-document.addEventListener("keydown", (event) => {
-  if (document.querySelector("dialog[open]")) return;
-  const place = placeOf(event.target);
-  // Enter in a one-line box would submit natively; a slip of the hand must not.
-  if (event.key === "Enter" && place === "text" && !event.ctrlKey && event.target instanceof HTMLInputElement) event.preventDefault();
-  if (event.key === "Escape") for (const menu of document.querySelectorAll<HTMLDetailsElement>("details.menu[open]")) menu.open = false;
-  const asked = meaning(event, place, single);
-  if (!asked) return;
-  if (asked === "submit") {
-    event.preventDefault();
-    if (!event.repeat) void submit();
-    return;
-  }
-  const found = event.repeat ? null : bearer(document, asked);
-  if (!found) return;
-  event.preventDefault();
-  found.click();
-  if (found instanceof HTMLInputElement) found.focus({ preventScroll: true });
-});
-document.addEventListener("click", (event) => {
-  for (const menu of document.querySelectorAll<HTMLDetailsElement>("details.menu[open]")) {
-    if (!menu.contains(event.target as Node)) menu.open = false;
-  }
-});
-
-const keymap = byId<HTMLDialogElement>("keymap");
-const rest = byId<HTMLDialogElement>("break");
-const singleKeys = byId<HTMLInputElement>("single-keys");
-singleKeys.checked = single;
-singleKeys.addEventListener("change", () => {
-  single = singleKeys.checked;
-  localStorage.setItem("fairlabel:keys", single ? "on" : "off");
-});
-byId("keys").addEventListener("click", () => keymap.showModal());
+keyboard({ submit: () => void submit(), undo, redo });
 
 // --- time ------------------------------------------------------------------------------------------------------
 
-const sequenceKey = `fairlabel:sequence:${boot.user}`;
-const proofs = new Proofs(
-  server,
-  boot.proofs,
-  () => current?.id ?? "",
-  () => {
-    const number = Number(localStorage.getItem(sequenceKey) ?? 0) + 1;
-    localStorage.setItem(sequenceKey, String(number));
-    return number;
-  },
-);
-for (const sign of ["pointerdown", "pointermove", "keydown", "scroll", "input"]) {
-  addEventListener(sign, () => proofs.touch(), { passive: true, capture: true });
-}
-setInterval(() => proofs.beat(document.visibilityState === "visible"), boot.proof_every * 1000);
+const rest = byId<HTMLDialogElement>("break");
+const proofs = new Proofs(server, boot.proofs, () => current?.id ?? "", numbers(boot.user));
+follow(proofs, boot.proof_every * 1000);
 document.addEventListener("visibilitychange", () => {
-  const visible = document.visibilityState === "visible";
-  proofs.seen(visible);
-  if (visible) void outbox.flush();
+  if (document.visibilityState === "visible") void outbox.flush();
 });
 byId("pause").addEventListener("click", () => {
   proofs.rest(true);
@@ -357,23 +373,23 @@ addEventListener("online", () => {
 
 // --- start -----------------------------------------------------------------------------------------------------
 
-for (const id of ["pause", "keys", "undo"]) byId(id).hidden = false;
+for (const id of ["pause", "keys", "undo", "redo"]) byId(id).hidden = false;
 const first = holder.querySelector<HTMLElement>("[data-assignment]");
-const unsent = await outbox.waiting();
-done += unsent.filter((entry) => entry.kind === "answer" && entry.batch === boot.batch).length;
+const kept = await outbox.all();
+pending = new Set(kept.filter(isNew).map((entry) => entry.assignment));
 count();
 if (first) {
-  const item: Item = { id: first.dataset["assignment"] as string, html: holder.innerHTML.trim(), answer: null, version: 1 };
+  const item: Item = { id: first.dataset["assignment"] as string, html: holder.innerHTML.trim(), answer: null, version: 1, history: null };
   // A reload while an answer still waits: the server does not know yet that this item is done.
-  if (unsent.some((entry) => entry.assignment === item.id)) void next();
+  if (kept.some((entry) => entry.assignment === item.id)) void next();
   else {
     current = item;
     const draft = sessionStorage.getItem(draftKey(item.id));
     if (draft) fill(holder, JSON.parse(draft) as Answer);
-    wake();
+    ready(item);
+    steps();
     // The scroller takes page keys only while something in it has the focus.
     if (document.activeElement === document.body) byId("main").focus({ preventScroll: true });
-    opened(item);
     void refill();
   }
 } else void next();

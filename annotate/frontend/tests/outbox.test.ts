@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Line, Reply } from "../src/net";
-import { type Entry, MemoryStore, type News, Outbox, pause, verdict } from "../src/outbox";
+import { type Entry, MemoryStore, type News, Outbox, pause, reason, verdict } from "../src/outbox";
 
 const lock = <T>(work: () => Promise<T>): Promise<T> => work();
 
@@ -40,7 +40,7 @@ describe("the outbox", () => {
     expect(stored).toEqual(["a", "b"]);
     expect(line.calls).toHaveLength(2);
     expect(await store.all()).toEqual([]);
-    expect(told.at(-1)).toEqual({ state: "saved", waiting: 0, refused: [] });
+    expect(told.at(-1)).toEqual({ state: "saved", waiting: [], refused: [] });
   });
 
   test("keeps the same submission over a broken connection", async () => {
@@ -58,7 +58,7 @@ describe("the outbox", () => {
     const shut = box(new Script([401]));
     await shut.store.add(entry("a"));
     await shut.outbox.flush();
-    expect(shut.told.at(-1)).toMatchObject({ state: "signed-out", waiting: 1 });
+    expect(shut.told.at(-1)).toMatchObject({ state: "signed-out", waiting: [{ assignment: "a" }] });
     const again = box(new Script([403, 200]), true);
     await again.store.add(entry("a"));
     await again.outbox.flush();
@@ -73,9 +73,31 @@ describe("the outbox", () => {
     await outbox.flush();
     expect(stored).toEqual(["b"]);
     expect(told.at(-1)).toMatchObject({ state: "refused", refused: [{ assignment: "a", refused: "Somebody closed this." }] });
-    await outbox.retry();
+    await outbox.retry(told.at(-1)?.refused[0] as Entry);
     expect(stored).toEqual(["b", "a"]);
     expect(told.at(-1)?.state).toBe("saved");
+  });
+
+  test("says in the server's words why, with what is wrong in detail", () => {
+    const problems = [{ pointer: "/things/0/width", message: "the width is 0." }, {}];
+    expect(reason({ status: 422, body: { detail: "It does not fit.", problems } })).toBe("It does not fit. the width is 0.");
+    expect(reason({ status: 413, body: {} })).toBe("413");
+  });
+
+  test("a changed answer takes the place of the refused one, and a discarded one is gone", async () => {
+    const line = new Script([422, 422]);
+    const { store, outbox, told, stored } = box(line);
+    await store.add(entry("a"));
+    await store.add(entry("b"));
+    await outbox.flush();
+    expect(told.at(-1)?.refused.map((one) => one.assignment)).toEqual(["a", "b"]);
+    await outbox.add({ ...entry("a"), body: { submission_id: "again" } });
+    await outbox.flush();
+    expect(stored).toEqual(["a"]);
+    await outbox.discard(told.at(-1)?.refused[0] as Entry);
+    expect(await store.all()).toEqual([]);
+    expect(told.at(-1)).toEqual({ state: "saved", waiting: [], refused: [] });
+    expect(line.calls).toHaveLength(3);
   });
 
   test("a 403 that stays after a renewal is a refusal, not an endless loop", async () => {

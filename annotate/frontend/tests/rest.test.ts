@@ -1,13 +1,14 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import template from "../../templates/work/workspace.html?raw";
+import { History } from "../src/history";
 import { meaning } from "../src/keys";
 import { learn, t } from "../src/messages";
 import { type Proof, Proofs } from "../src/proofs";
 import { after } from "../src/upload";
-import { between, grow, shift } from "../src/widgets/geometry";
+import { between, grow, middle, shift } from "../src/widgets/geometry";
 import { cut, trim, words } from "../src/widgets/offsets";
 
-const press = (key: string, more = {}) => ({ key, ctrlKey: false, metaKey: false, altKey: false, isComposing: false, ...more });
+const press = (key: string, more = {}) => ({ key, ctrlKey: false, metaKey: false, altKey: false, shiftKey: false, isComposing: false, ...more });
 
 test("keys mean nothing in text boxes, except Ctrl+Enter", () => {
   expect(meaning(press("1"), "text", true)).toBeNull();
@@ -20,6 +21,45 @@ test("keys mean nothing in text boxes, except Ctrl+Enter", () => {
   expect(meaning(press("1", { isComposing: true }), "page", true)).toBeNull();
   expect(meaning(press("1"), "page", false)).toBeNull();
   expect(meaning(press("Enter"), "page", false)).toBe("submit");
+});
+
+test("Ctrl+Enter submits from everywhere; undo and redo leave a text's own typing to the text", () => {
+  const command = { ctrlKey: true };
+  expect(meaning(press("Enter", command), "control", true)).toBe("submit");
+  for (const place of ["page", "control"] as const) {
+    expect(meaning(press("z", command), place, false)).toBe("undo");
+    expect(meaning(press("Z", { ctrlKey: true, shiftKey: true }), place, false)).toBe("redo");
+    expect(meaning(press("y", command), place, false)).toBe("redo");
+    expect(meaning(press("z", { metaKey: true }), place, false)).toBe("undo");
+  }
+  expect(meaning(press("z", command), "text", true)).toBeNull();
+  expect(meaning(press("z", { ctrlKey: true, altKey: true }), "page", true)).toBeNull();
+});
+
+describe("the history of an item", () => {
+  test("takes back and does again, and forgets what was taken back once something else is done", () => {
+    const history = new History("");
+    expect(history.untouched).toBe(true);
+    for (const [state, at] of [["a", 0], ["b", 1], ["c", 2]] as const) history.note(state, "", at);
+    expect([history.undo(), history.undo(), history.redo()]).toEqual(["b", "a", "b"]);
+    history.note("d", "", 3);
+    expect([history.redo(), history.undo(), history.undo(), history.undo(), history.undo()]).toEqual([null, "b", "a", "", null]);
+    expect([history.undoable, history.redoable, history.state]).toEqual([false, true, ""]);
+  });
+
+  test("a run without a pause is one step", () => {
+    const history = new History("");
+    for (const [state, run, at] of [["h", "answer.why", 0], ["he", "answer.why", 300], ["hey", "answer.why", 600], ["hey!", "answer.why", 5000], ["hey!x", "answer.other", 5100]] as const) {
+      history.note(state, run, at);
+    }
+    expect([history.undo(), history.undo(), history.undo(), history.undo()]).toEqual(["hey!", "hey", "", null]);
+  });
+
+  test("what changes nothing is no step", () => {
+    const history = new History("a");
+    history.note("a", "", 0);
+    expect(history.untouched).toBe(true);
+  });
 });
 
 test("words are translated and filled in", () => {
@@ -78,4 +118,11 @@ test("boxes stay whole pixels inside the image", () => {
   const box = { x: 10, y: 10, width: 20, height: 20 };
   expect(shift(box, 500, -500, 100, 80)).toEqual({ x: 80, y: 0, width: 20, height: 20 });
   expect(grow(box, 500, -500, 100, 80)).toEqual({ x: 10, y: 10, width: 90, height: 3 });
+});
+
+test("a new box stands in the middle and is never empty", () => {
+  expect(middle(800, 500)).toEqual({ x: 300, y: 187, width: 200, height: 125 });
+  expect(middle(5, 4)).toEqual({ x: 1, y: 0, width: 3, height: 3 });
+  expect(middle(0, 0)).toBeNull();
+  expect(middle(1, 900)).toBeNull();
 });

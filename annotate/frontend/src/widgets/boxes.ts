@@ -1,5 +1,5 @@
 // <label-boxes>: drag draws, tap selects, corners resize; two taps or Add box and arrows do it without dragging.
-import { between, corners, grow, holds, type Point, type Rect, shift, SMALLEST } from "./geometry";
+import { between, corners, grow, holds, middle, type Point, type Rect, shift, SMALLEST } from "./geometry";
 import { define, type Helpers, make, MarksElement, t } from "./marks";
 
 type Box = Rect & { label: string };
@@ -17,6 +17,7 @@ function shape(name: string, attributes: Record<string, string | number>): SVGEl
 
 class LabelBoxes extends MarksElement<Box> {
   private image!: HTMLImageElement;
+  private readonly stage = make("div", { class: "stage", tabindex: "0", role: "application", "aria-label": t("The picture to draw on") });
   private readonly svg = shape("svg", { "aria-hidden": "true" });
   private readonly loupe = make("canvas", { class: "loupe", width: "112", height: "112", hidden: "" });
   private readonly hint = make("span", { class: "small muted", role: "status" });
@@ -26,12 +27,11 @@ class LabelBoxes extends MarksElement<Box> {
 
   protected build(): void {
     this.image = this.querySelector("img") as HTMLImageElement;
-    const stage = make("div", { class: "stage" });
-    this.image.replaceWith(stage);
-    stage.append(this.image, this.svg, this.loupe);
-    stage.parentElement?.after(this.toolbar());
+    this.image.replaceWith(this.stage);
+    this.stage.append(this.image, this.svg, this.loupe);
+    this.stage.parentElement?.after(this.toolbar());
     this.image.addEventListener("load", () => this.paint());
-    new ResizeObserver(() => this.draw()).observe(stage);
+    new ResizeObserver(() => this.draw()).observe(this.stage);
     this.svg.addEventListener("pointerdown", (event) => this.down(event));
     this.svg.addEventListener("pointermove", (event) => this.drag(event));
     this.svg.addEventListener("pointerup", (event) => this.up(event));
@@ -39,6 +39,10 @@ class LabelBoxes extends MarksElement<Box> {
       if (this.gesture) this.marks = JSON.parse(this.gesture.before) as Box[];
       this.end();
     });
+  }
+
+  protected surface(): HTMLElement {
+    return this.stage;
   }
 
   private toolbar(): HTMLElement {
@@ -49,17 +53,29 @@ class LabelBoxes extends MarksElement<Box> {
       this.hint.textContent = this.taps ? t("Tap two opposite corners") : "";
     };
     const plus = make("button", { type: "button", class: "button", "data-key": "n" }, t("Add box"), make("kbd", { class: "keyhint", "aria-hidden": "true" }, "N"));
-    plus.onclick = () => {
-      const [width, height] = this.size;
-      this.insert({ x: Math.round(width * 0.375), y: Math.round(height * 0.375), width: Math.round(width / 4), height: Math.round(height / 4) });
-      this.hint.textContent = t("Arrows move, Shift moves further, Alt resizes");
-      this.querySelector<HTMLElement>(`[data-place="${this.chosen}"]`)?.focus();
-    };
+    plus.onclick = () => this.plus();
     return make("div", { class: "boxtools" }, twice, plus, this.hint);
   }
 
+  /** Put a new box into the middle and select it, for keys and for hands that cannot drag. */
+  private plus(): void {
+    const [width, height] = this.size;
+    let box = middle(width, height);
+    const step = Math.round(16 * this.scale);
+    while (box && this.marks.some((one) => one.x === box?.x && one.y === box?.y)) {
+      const next: Rect = shift(box, step, step, width, height);
+      if (next.x === box.x && next.y === box.y) break;
+      box = next;
+    }
+    if (!box || !this.insert(box)) return;
+    this.choose(this.marks.length - 1);
+    this.hint.textContent = t("Arrows move, Shift moves further, Alt resizes");
+    this.stage.focus();
+  }
+
+  /** Without a picture that has loaded there is nothing to draw on. */
   private get size(): [number, number] {
-    return [this.image.naturalWidth || 1, this.image.naturalHeight || 1];
+    return [this.image.naturalWidth, this.image.naturalHeight];
   }
 
   /** Pixels of the image in one pixel of the screen. */
@@ -74,7 +90,7 @@ class LabelBoxes extends MarksElement<Box> {
   }
 
   private down(event: PointerEvent): void {
-    if (event.button !== 0 || !event.isPrimary) return;
+    if (event.button !== 0 || !event.isPrimary || !this.size[0]) return;
     const from = this.at(event);
     this.svg.setPointerCapture(event.pointerId);
     const chosen = this.marks[this.chosen];
@@ -121,16 +137,10 @@ class LabelBoxes extends MarksElement<Box> {
     this.end();
     if (this.taps) this.tap(here);
     else if (gesture.moved && chosen) {
-      const now = this.marks;
-      const tiny = chosen.width < SMALLEST || chosen.height < SMALLEST;
-      this.marks = JSON.parse(gesture.before) as Box[];
-      if (tiny) this.paint();
-      else
-        this.change(() => {
-          this.marks = now;
-        });
-    } else if (sketch && sketch.width >= SMALLEST && sketch.height >= SMALLEST) this.insert(sketch);
-    else {
+      this.change(() => {
+        if (chosen.width < SMALLEST || chosen.height < SMALLEST) this.marks = JSON.parse(gesture.before) as Box[];
+      });
+    } else if (!sketch || !this.insert(sketch)) {
       const inside = this.marks.map((box, place) => ({ box, place })).filter(({ box }) => holds(box, here));
       inside.sort((a, b) => a.box.width * a.box.height - b.box.width * b.box.height);
       this.choose(inside[0]?.place ?? -1);
@@ -141,13 +151,14 @@ class LabelBoxes extends MarksElement<Box> {
     const first = this.taps?.[0];
     if (!first) {
       this.taps = [here];
+      this.paint();
       this.hint.textContent = t("Tap the second corner");
       return;
     }
     const box = between(first, here, ...this.size);
     this.taps = [];
     this.hint.textContent = t("Tap two opposite corners");
-    if (box.width >= SMALLEST && box.height >= SMALLEST) this.insert(box);
+    this.insert(box);
   }
 
   private end(): void {
@@ -157,9 +168,11 @@ class LabelBoxes extends MarksElement<Box> {
     this.draw();
   }
 
-  private insert(rect: Rect): void {
+  /** Add a box, unless it is too small to hold anything. */
+  private insert(rect: Rect): boolean {
     const label = this.labels[this.active];
-    if (label) this.add({ ...rect, label: label.value });
+    if (!label || rect.width < SMALLEST || rect.height < SMALLEST) return false;
+    return this.add({ ...rect, label: label.value });
   }
 
   private magnify(here: Point): void {
@@ -186,22 +199,14 @@ class LabelBoxes extends MarksElement<Box> {
     return [t("Box {number}, {label}", { number: place + 1, label: this.name(box) }), `${box.width} × ${box.height}`];
   }
 
-  protected labelled(label: { value: string; label: string }): boolean {
-    const chosen = this.marks[this.chosen];
-    if (!chosen || !this.settled) return false;
-    this.change(() => {
-      chosen.label = label.value;
-    }, t("{label} marked", { label: label.label }));
-    return true;
-  }
-
   protected moved(event: KeyboardEvent): boolean {
     const box = this.marks[this.chosen];
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!box || !way) return false;
     const step = event.shiftKey ? 10 : 1;
     const [dx, dy] = [(way[0] as number) * step, (way[1] as number) * step];
-    this.change(() => Object.assign(box, (event.altKey ? grow : shift)(box, dx, dy, ...this.size)));
+    const run = `${event.altKey ? "grow" : "shift"} ${this.chosen}`;
+    this.change(() => Object.assign(box, (event.altKey ? grow : shift)(box, dx, dy, ...this.size)), "", run);
     return true;
   }
 
@@ -222,7 +227,9 @@ class LabelBoxes extends MarksElement<Box> {
       drawn.push(text);
       if (on) for (const one of corners(box)) drawn.push(shape("circle", { cx: one.x, cy: one.y, r: 5.5 * scale, class: `grip ${this.tint(box)}` }));
     }
-    if (this.sketch) outline(this.sketch, `l${(this.active % 8) + 1}`, true);
+    const next = `l${(this.active % 8) + 1}`;
+    if (this.sketch) outline(this.sketch, next, true);
+    for (const one of this.taps ?? []) drawn.push(shape("circle", { cx: one.x, cy: one.y, r: 5.5 * scale, class: `grip ${next}` }));
     this.svg.replaceChildren(...drawn);
   }
 }

@@ -33,6 +33,13 @@ export function grow(rect: Rect, dx: number, dy: number, width: number, height: 
   return { ...rect, width: Math.round(wide), height: Math.round(tall) };
 }
 
+/** A box in the middle, a quarter of the image wide and high; null where the image is too small to hold one. */
+export function middle(width: number, height: number): Rect | null {
+  if (width < SMALLEST || height < SMALLEST) return null;
+  const [wide, tall] = [Math.max(SMALLEST, Math.round(width / 4)), Math.max(SMALLEST, Math.round(height / 4))];
+  return { x: Math.floor((width - wide) / 2), y: Math.floor((height - tall) / 2), width: wide, height: tall };
+}
+
 export function corners(rect: Rect): Point[] {
   const [right, bottom] = [rect.x + rect.width, rect.y + rect.height];
   return [

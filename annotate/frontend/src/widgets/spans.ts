@@ -1,5 +1,5 @@
 // <label-spans>: tap a word or drag over words; or walk with the arrows, widen with Shift, choose with a label's key.
-import { define, type Helpers, type Label, make, MarksElement, t } from "./marks";
+import { define, type Helpers, make, MarksElement, t } from "./marks";
 import { cut, type Piece, type Span, trim, words } from "./offsets";
 
 class LabelSpans extends MarksElement<Span> {
@@ -8,6 +8,7 @@ class LabelSpans extends MarksElement<Span> {
   private pieces: Piece[] = [];
   private from = -1;
   private to = -1;
+  /** Where the keys stand in the text, as the offset of a piece; none while a pointer works. */
   private caret = -1;
 
   protected build(): void {
@@ -17,6 +18,7 @@ class LabelSpans extends MarksElement<Span> {
     this.text.after(this.tools);
     this.text.addEventListener("pointerdown", (event) => {
       const place = this.place(event.target);
+      this.caret = -1;
       if (event.button !== 0 || place < 0) return;
       this.text.setPointerCapture(event.pointerId);
       [this.from, this.to] = [place, place];
@@ -34,6 +36,10 @@ class LabelSpans extends MarksElement<Span> {
     this.text.addEventListener("pointercancel", () => {
       this.from = this.to = -1;
       this.trace();
+    });
+    this.text.addEventListener("focusin", (event) => {
+      const piece = this.shown()[this.place(event.target)];
+      if (piece && event.relatedTarget && this.from < 0) this.caret = piece.start;
     });
   }
 
@@ -77,8 +83,8 @@ class LabelSpans extends MarksElement<Span> {
     const shown = this.shown();
     const [first, last] = [shown[low], shown[high]];
     if (!first || !last) return;
-    const touched = this.marks.findIndex((mark) => first.start >= mark.start && last.end <= mark.end);
-    if (low === high && touched >= 0) this.choose(touched);
+    const touched = low === high ? this.markAt(first) : -1;
+    if (touched >= 0) this.choose(touched);
     else this.mark(first.start, last.end);
   }
 
@@ -95,37 +101,55 @@ class LabelSpans extends MarksElement<Span> {
       // A text's word bears one label here: a new mark takes the place of those it touches, and undo brings them back.
       this.change(() => {
         this.marks = [...clear, { start: from, end: to, label: label.value }];
-        this.chosen = this.marks.length - 1;
-        this.settled = false;
+        this.chosen = -1;
       }, t("{label} marked", { label: label.label }));
     }
   }
 
-  protected labelled(label: Label): boolean {
-    const chosen = this.marks[this.chosen];
-    if (chosen && this.settled) {
-      this.change(() => {
-        chosen.label = label.value;
-      }, t("{label} marked", { label: label.label }));
-      return true;
-    }
-    if (this.caret < 0 || !this.text.contains(document.activeElement)) return false;
+  protected surface(): HTMLElement | null {
+    const mark = this.marks[this.chosen];
+    const word = mark ? this.span(this.holding(mark.start)) : null;
+    return word ?? this.text.querySelector("[tabindex='0']");
+  }
+
+  /** Whoever walks through the words means the mark they stand in, if they have selected none. */
+  protected override get meant(): number {
+    if (this.chosen >= 0 || this.from >= 0) return this.chosen;
+    return this.walking ? this.markAt(this.shown()[this.holding(this.caret)]) : -1;
+  }
+
+  private get walking(): boolean {
+    return this.caret >= 0 && this.text.contains(document.activeElement);
+  }
+
+  /** Which of the shown pieces holds an offset. */
+  private holding(offset: number): number {
+    return this.shown().findIndex((piece) => piece.start <= offset && offset < piece.end);
+  }
+
+  private markAt(piece: Piece | undefined): number {
+    return piece ? this.marks.findIndex((mark) => piece.start >= mark.start && piece.end <= mark.end) : -1;
+  }
+
+  protected override marked(): boolean {
+    if (!this.walking) return false;
     this.markCaret();
     return true;
   }
 
   private markCaret(): void {
     const shown = this.shown();
-    const anchor = this.from < 0 ? this.caret : this.from;
-    const [first, last] = [shown[Math.min(anchor, this.caret)], shown[Math.max(anchor, this.caret)]];
+    const here = this.holding(this.caret);
+    const anchor = this.from < 0 ? here : this.from;
+    const [first, last] = [shown[Math.min(anchor, here)], shown[Math.max(anchor, here)]];
     this.from = this.to = -1;
-    if (first && last) this.mark(first.start, last.end);
-    const again = this.shown().findIndex((piece) => piece.start <= (last?.start ?? 0) && piece.end > (last?.start ?? 0));
-    if (again >= 0) this.walk(again);
+    if (!first || !last) return;
+    this.caret = last.start;
+    this.mark(first.start, last.end);
   }
 
   private walk(place: number): void {
-    this.caret = place;
+    this.caret = this.shown()[place]?.start ?? -1;
     for (const one of this.text.querySelectorAll<HTMLElement>("[data-w]")) one.tabIndex = Number(one.dataset["w"]) === place ? 0 : -1;
     this.span(place)?.focus();
   }
@@ -133,19 +157,16 @@ class LabelSpans extends MarksElement<Span> {
   protected moved(event: KeyboardEvent): boolean {
     const here = this.place(event.target);
     if (here < 0) return false;
+    const shown = this.shown();
     if (event.key === " ") {
-      this.caret = here;
-      const piece = this.shown()[here];
-      const inside = this.marks.findIndex((mark) => piece && piece.start >= mark.start && piece.end <= mark.end);
-      if (inside >= 0 && this.from < 0) {
-        this.choose(inside);
-        this.walk(here);
-      } else this.markCaret();
+      this.caret = shown[here]?.start ?? -1;
+      const inside = this.from < 0 ? this.markAt(shown[here]) : -1;
+      if (inside >= 0) this.choose(inside);
+      else this.markCaret();
       return true;
     }
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return false;
-    const shown = this.shown();
     let place = here + step;
     while (shown[place] && !shown[place]?.word) place += step;
     if (!shown[place]) return true;
@@ -161,9 +182,9 @@ class LabelSpans extends MarksElement<Span> {
   protected draw(): void {
     const shown = this.shown();
     const focused = this.text.contains(document.activeElement);
-    if (this.caret >= shown.length) this.caret = -1;
+    const caret = this.holding(this.caret);
     const children: Node[] = [];
-    const firstWord = Math.max(this.caret, shown.findIndex((piece) => piece.word));
+    const firstWord = Math.max(caret, shown.findIndex((piece) => piece.word));
     let held: Span | undefined;
     let holder = this.text;
     for (const [place, piece] of shown.entries()) {
@@ -180,7 +201,7 @@ class LabelSpans extends MarksElement<Span> {
       if (piece.end === mark?.end) holder.append(make("i", {}, this.name(mark)));
     }
     this.text.replaceChildren(...children);
-    if (focused && this.caret >= 0) this.span(this.caret)?.focus();
+    if (focused) this.span(caret)?.focus();
     this.drawTools();
   }
 
