@@ -79,7 +79,7 @@ def create_app(tasks: TaskSettings | None = None, web: WebSettings | None = None
             HTTPException: problems.http,
             Exception: problems.unexpected,
         },
-        before_send=[SecurityHeaders(web)],
+        before_send=[SecurityHeaders(web, tasks.fairlabel_media_origins)],
         state=State({"tasks": tasks, "web": web}),
         compression_config=CompressionConfig(
             backend="gzip", gzip_compress_level=6, minimum_size=600, exclude=list(PACKED_ALREADY)
@@ -157,9 +157,9 @@ def controllers() -> list[Any]:
 class SecurityHeaders:
     """Adds the headers that keep a page to itself."""
 
-    def __init__(self, web: WebSettings) -> None:
+    def __init__(self, web: WebSettings, media_origins: str) -> None:
         """Take how the instance is reached and from where its media come."""
-        policy = rendering.assets.policy(web.media_origins)
+        policy = rendering.assets.policy(media_origins)
         self.headers = [
             (b"content-security-policy", policy.encode()),
             (b"x-content-type-options", b"nosniff"),

@@ -37,7 +37,8 @@ def batch_page(
     project = visit.session.get_one(Project, batch.project_id)
     definition = visit.session.get_one(Definition, batch.definition_id)
     found = terms.find_terms(visit.session, batch.id)
-    columns = definition.parsed().data_schema
+    parsed = definition.parsed()
+    columns = parsed.data_schema
     quoted = found is not None and batch.state == BatchState.DRAFT
     return visit.page(
         "batches/batch.html",
@@ -51,6 +52,8 @@ def batch_page(
         file_bytes_max=FILE_BYTES_MAX,
         columns=list(columns.get("properties", {})),
         required=columns.get("required", []),
+        pictures=any(part.kind == "image" for part in parsed.show),
+        media_origins=visit.tasks.fairlabel_media_origins.split(),
         **live_context(visit, batch),
     )
 

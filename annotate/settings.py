@@ -18,9 +18,6 @@ class WebSettings(Settings, frozen=True, kw_only=True):
     session_days: int = 30
     """Days after which an unused sign-in ends."""
 
-    media_origins: str = ""
-    """Other origins from which items' images, audio and video may come, separated by spaces."""
-
     def __post_init__(self) -> None:
         """Refuse a secret that others could know, and an address that is none."""
         if guessable(self.secret_key):

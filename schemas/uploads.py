@@ -6,7 +6,7 @@ formulas too: only `export_cell` makes them harmless, on the way out.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -24,8 +24,9 @@ from schemas.lines import (
     FileProblem,
     Lines,
 )
+from schemas.pictures import wrong_picture
 from schemas.problems import Problem, from_errors, meant, pointer, shortened
-from schemas.registry import compiled, is_web_address, validator
+from schemas.registry import compiled, validator
 from schemas.seen_keys import SeenKeys
 from schemas.strict_json import Unreadable, faults, load
 
@@ -88,11 +89,16 @@ class _Parts:
     problems: list[Problem]
 
 
-def rows(stream: BinaryIO, kind: str, definition: TaskDefinition) -> Iterator[Row | BadRow]:
-    """Read a file of kind 'csv' (commas, semicolons or tabs) or 'jsonl'. Raises FileProblem, also after rows."""
+def rows(
+    stream: BinaryIO, kind: str, definition: TaskDefinition, origins: Sequence[str] = ()
+) -> Iterator[Row | BadRow]:
+    """Read a file of kind 'csv' (commas, semicolons or tabs) or 'jsonl'. Raises FileProblem, also after rows.
+
+    `origins` are the other sites whose pictures may be shown.
+    """
     if kind not in {"csv", "jsonl"}:
         raise ValueError(kind)
-    reader = _Reader(definition)
+    reader = _Reader(definition, origins)
     count = 0
     for row in reader.csv(Lines(stream)) if kind == "csv" else reader.jsonl(Lines(stream)):
         count += 1
@@ -123,7 +129,8 @@ def export_cell(value: Any) -> str:
 class _Reader:
     """Reads rows for one definition and remembers their keys."""
 
-    def __init__(self, definition: TaskDefinition) -> None:
+    def __init__(self, definition: TaskDefinition, origins: Sequence[str]) -> None:
+        self.origins = origins
         self.columns: dict[str, Any] = definition.data_schema["properties"]
         self.needed: list[str] = list(definition.data_schema.get("required", ()))
         self.open: bool = definition.data_schema.get("additionalProperties", True)
@@ -318,11 +325,9 @@ class _Reader:
         found = []
         for name in self.images:
             value = data.get(name)
-            if isinstance(value, str) and not _is_picture_address(value):
-                hint = "Give an https:// address, or a path on this site that begins with one slash."
-                found.append(
-                    Problem(pointer([name]), f"{shortened(value)} is no address of a picture.", hint)
-                )
+            problem = wrong_picture(value, self.origins) if isinstance(value, str) else None
+            if problem:
+                found.append(Problem(pointer([name]), *problem))
         return found
 
     def _wrong_key(self, parts: _Parts) -> list[Problem]:
@@ -347,11 +352,6 @@ class _Reader:
         if field in {"key", self.key_name}:
             return parts.key or ""
         return parts.data.get(field, parts.meta.get(field, ""))
-
-
-def _is_picture_address(text: str) -> bool:
-    local = text.startswith("/") and not text.startswith("//")
-    return is_web_address("https://localhost" + text if local else text)
 
 
 def _first_step(place: str) -> str:

@@ -7,7 +7,7 @@ again changes nothing. Bad rows never stop good ones.
 
 import hashlib
 import io
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -133,9 +133,16 @@ def receive(
 
 
 def import_upload(
-    session: Session, upload_id: UUID, now: datetime, report: Callable[[int, int], None]
+    session: Session,
+    upload_id: UUID,
+    now: datetime,
+    report: Callable[[int, int], None],
+    origins: Sequence[str] = (),
 ) -> None:
-    """Turn a received file into items; a file that cannot be read at all fails with place and remedy."""
+    """Turn a received file into items; a file that cannot be read at all fails with place and remedy.
+
+    `origins` are the other sites whose pictures pages may show.
+    """
     upload = session.scalar(
         select(Upload)
         .where(Upload.id == upload_id)
@@ -153,7 +160,7 @@ def import_upload(
                 session,
                 upload,
                 batch,
-                rows(io.BufferedReader(stream), upload.kind, definition),
+                rows(io.BufferedReader(stream), upload.kind, definition, origins),
                 stream,
                 report,
             )

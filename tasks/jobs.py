@@ -46,7 +46,7 @@ def import_upload(upload_id: str) -> None:
             progress.report(beside, subject, done, total, at)
 
     with job_transaction() as (session, now):
-        intake.import_upload(session, subject, now, report)
+        intake.import_upload(session, subject, now, report, settings().fairlabel_media_origins.split())
 
 
 @job("tasks.expire_leases")

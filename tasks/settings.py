@@ -66,6 +66,9 @@ class TaskSettings(Settings, frozen=True, kw_only=True):
     fairlabel_clock: Literal["system", "simulated"] = "system"
     """`simulated` lets recorded work pass with its own times; a production instance refuses it."""
 
+    fairlabel_media_origins: str = ""
+    """Other origins from which items' images, audio and video may come, separated by spaces."""
+
     def __post_init__(self) -> None:
         """Refuse a simulated clock where real people are paid."""
         if self.fairlabel_clock == "simulated" and self.fairlabel_instance == "production":

@@ -21,10 +21,11 @@ ROWS = b"".join(
 )
 
 
-def project(client: Any) -> str:
+def project(client: Any, example: str = "sentiment") -> str:
+    document = factories.example(example)
     made = client.post(
         "/api/v1/projects",
-        json={"name": "Moods", "purpose": "To learn what people feel.", "definition": factories.example()},
+        json={"name": "Moods", "purpose": "To learn what people feel.", "definition": document},
     )
     assert made.status_code == 201, made.text
     return str(made.json()["id"])
@@ -161,6 +162,19 @@ def test_bad_rows_come_back_with_line_field_and_reason_and_good_ones_go_in(site:
         assert (upload["state"], upload["rows_good"], upload["rows_bad"]) == ("imported", 2, 2)
         assert [(one["line"], one["field"]) for one in upload["problems"]] == [(4, "text"), (6, "key")]
         assert all(one["reason"] and one["hint"] for one in upload["problems"])
+
+
+def test_pictures_that_no_page_may_show_come_back_and_the_page_says_which_may(site: Any) -> None:
+    content = b"image\nhttps://elsewhere.example/a.png\n/media/a.png\n"
+    with site.client("requester") as client:
+        made = client.post(f"/api/v1/projects/{project(client, 'boxes')}/batches", json={"name": "Streets"})
+        batch_id = made.json()["id"]
+        assert "paths on this site, such as /media/street.jpg" in client.get(f"/batches/{batch_id}").text
+        sent = client.post(f"/api/v1/batches/{batch_id}/uploads?name=rows.csv", content=content)
+        site.work_off()
+        upload = client.get(f"/api/v1/uploads/{sent.json()['id']}").json()
+        assert (upload["rows_good"], upload["rows_bad"]) == (1, 1)
+        assert upload["problems"][0]["reason"] == "pages here show no pictures from elsewhere.example."
 
 
 def test_a_thousand_bad_rows_are_handed_back_as_a_file(site: Any) -> None:

@@ -358,6 +358,26 @@ def test_what_the_server_refuses_can_be_opened_again_or_discarded(
     assert answers(stack, batch) == [{"sentiment": "negative"}]
 
 
+def test_a_picture_that_does_not_load_is_said_and_can_be_skipped(
+    stack: Running, browser: Browser, opened: Open
+) -> None:
+    batch = batch_of(stack, "boxes", [{"image": "/static/missing.png"}])
+    page = workspace(stack, opened(visits.context(browser, PHONE)), batch)
+    broken = page.locator(".broken")
+    expect(broken).to_contain_text("The picture does not load.")
+    expect(page.locator(".boxtools")).to_be_hidden()
+    assert visits.violations(page) == []
+    page.locator("#submit").tap()
+    expect(page.locator(".fielderror")).to_have_text("The picture does not load.")
+    page.evaluate("document.querySelector('.boxtools [data-key=n]').click()")
+    assert page.locator("label-boxes input").input_value() == "", "no box is drawn on nothing"
+    with page.expect_response(re.compile("/skip$")) as skipped:
+        broken.get_by_role("button", name="Skip: it does not load").tap()
+    sent: Any = skipped.value.request.post_data_json
+    assert sent["reason"] == "broken"
+    expect(broken).to_have_count(0)
+
+
 def test_twice_the_same_corner_is_no_box(stack: Running, browser: Browser, opened: Open) -> None:
     batch = batch_of(stack, "boxes", [{"image": STREET}])
     page = workspace(stack, opened(visits.context(browser, PHONE)), batch)
@@ -368,6 +388,22 @@ def test_twice_the_same_corner_is_no_box(stack: Running, browser: Browser, opene
     assert rows(page) == []
     for x, y in ((50, 50), (90, 100)):
         page.touchscreen.tap(at["x"] + x, at["y"] + y)
+    assert len(rows(page)) == 1
+
+
+def test_a_picture_that_loads_the_second_time_is_worked_on(
+    stack: Running, browser: Browser, opened: Open
+) -> None:
+    batch = batch_of(stack, "boxes", [{"image": "/static/demo/scene-01.svg"}])
+    context = opened(visits.context(browser, DESKTOP))
+    context.route("**/scene-01.svg", lambda route: route.abort())
+    page = workspace(stack, context, batch)
+    expect(page.locator(".broken")).to_be_visible()
+    context.unroute("**/scene-01.svg")
+    page.get_by_role("button", name="Try again").click()
+    picture(page)
+    expect(page.locator(".broken")).to_have_count(0)
+    press(page, "n")
     assert len(rows(page)) == 1
 
 

@@ -303,10 +303,32 @@ def test_known_answers_of_every_form() -> None:
 
 
 def test_pictures_are_addresses_and_nothing_else() -> None:
-    content = "image\nhttps://example.org/a.png\n/static/a.png\n//evil.example/a\njavascript:alert(1)\ndata:x\na b\n"
+    content = "image\n/static/a.png\n//evil.example/a\njavascript:alert(1)\ndata:x\na b\n"
     found = read(content, definition=parse(examples()["boxes"]))
-    assert [row.line for row in good(found)] == [2, 3]
+    assert [row.line for row in good(found)] == [2]
     assert all("no address of a picture" in row.reason for row in bad(found))
+
+
+def test_pictures_that_no_page_may_show_are_refused_with_what_helps() -> None:
+    addresses = [
+        "https://media.example.org/a.png",
+        "https://a.b.cdn.example/a.png",
+        "https://other.example/a.png",
+        "http://media.example.org/a.png",
+        "https://media.example.org:8443/a.png",
+        "https://xcdn.example/a.png",
+    ]
+    content = "\n".join(["image", *addresses]).encode()
+    definition = parse(examples()["boxes"])
+    origins = ["https://media.example.org", "https://*.cdn.example"]
+    found = list(rows(io.BytesIO(content), "csv", definition, origins))
+    assert [row.line for row in good(found)] == [2, 3]
+    refused = bad(found)[0]
+    assert (refused.field, refused.reason) == ("image", "pages here show no pictures from other.example.")
+    assert "https://media.example.org, https://*.cdn.example" in refused.hint
+    alone = bad(list(rows(io.BytesIO(content), "csv", definition)))
+    assert len(alone) == len(addresses)
+    assert "its operator can allow other sites" in alone[0].hint
 
 
 def test_lines_of_every_form() -> None:

@@ -47,7 +47,8 @@ export function read(item: ParentNode): { answer: Answer; wrong: Wrong[] } {
   for (const field of fieldsOf(item)) {
     const value = valueOf(field);
     const bad = controls(field).find((one) => !one.validity.valid);
-    if (bad) wrong.push({ field, text: bad.validationMessage || t("Please check this value") });
+    if ("broken" in field.dataset) wrong.push({ field, text: t("The picture does not load.") });
+    else if (bad) wrong.push({ field, text: bad.validationMessage || t("Please check this value") });
     else if (value !== undefined) answer[field.dataset["field"] as string] = value;
     else if ("required" in field.dataset) wrong.push({ field, text: t("Answer this first") });
   }
@@ -93,6 +94,6 @@ export function complain(item: ParentNode, wrong: Wrong[]): void {
     line.hidden = !found;
   }
   const first = wrong[0]?.field;
-  first?.querySelector<HTMLElement>("input:not([type=hidden]), textarea, [tabindex='0']")?.focus({ preventScroll: true });
+  first?.querySelector<HTMLElement>(".broken button, input:not([type=hidden]), textarea, [tabindex='0']")?.focus({ preventScroll: true });
   first?.scrollIntoView({ block: "nearest" });
 }

@@ -10,6 +10,7 @@ import { learn, t } from "./messages";
 import { isMeter, show as showMeter } from "./meter";
 import { Server } from "./net";
 import { DeviceStore, type Entry, type News, Outbox } from "./outbox";
+import { watch } from "./pictures";
 import { follow, numbers, Proofs } from "./proofs";
 import { notices, tell } from "./status";
 import type { Helpers } from "./widgets/marks";
@@ -194,6 +195,7 @@ function ready(item: Item): void {
   if (item.history) restore(holder, item.history.state);
   else item.history = new History(snapshot(holder));
   wake();
+  watch(holder, () => void skip("broken"));
   opened(item);
 }
 
