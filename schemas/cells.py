@@ -8,8 +8,9 @@ from typing import Any
 
 from schemas.fields import Field
 from schemas.strict_json import Unreadable, load
+from schemas.words import Words
 
-Wrong = tuple[str, str] | None
+Wrong = tuple[Words, Words] | None
 """A message and a hint, or nothing."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
@@ -23,21 +24,12 @@ def coerced(cell: str, wanted: str) -> tuple[Any, Wrong]:
     if wanted in {"integer", "number"}:
         return _number(cell.strip(), wanted)
     if wanted == "boolean":
-        known = _BOOLEANS.get(cell.strip().lower())
-        return (
-            (cell, ("this is neither true nor false.", "Write true or false."))
-            if known is None
-            else (known, None)
-        )
+        return _boolean(cell)
     if wanted in {"array", "object"}:
-        return _json(cell, "a list as [1, 2]" if wanted == "array" else 'an object as {"a": 1}')
-    if wanted == "null":
-        return (
-            (None, None)
-            if cell.strip().lower() == "null"
-            else (cell, ("this cell must be empty.", "Empty it."))
-        )
-    return cell, None
+        return _json(cell, Words("a list as [1, 2]") if wanted == "array" else Words('an object as {"a": 1}'))
+    if wanted == "null" and cell.strip().lower() != "null":
+        return cell, (Words("this cell must be empty."), Words("Empty it."))
+    return None if wanted == "null" else cell, None
 
 
 def coerced_gold(cell: str, field: Field) -> tuple[Any, Wrong]:
@@ -47,12 +39,19 @@ def coerced_gold(cell: str, field: Field) -> tuple[Any, Wrong]:
     if field.kind == "number":
         return coerced(cell, "number")
     if field.kind in {"spans", "boxes"}:
-        return _json(cell, "a list of marks as JSON")
+        return _json(cell, Words("a list of marks as JSON"))
     if field.kind == "choices":
         if cell.lstrip().startswith("["):
-            return _json(cell, "a list of options")
+            return _json(cell, Words("a list of options"))
         return [part.strip() for part in cell.split("|") if part.strip()], None
     return cell, None
+
+
+def _boolean(cell: str) -> tuple[Any, Wrong]:
+    known = _BOOLEANS.get(cell.strip().lower())
+    if known is None:
+        return cell, (Words("this is neither true nor false."), Words("Write true or false."))
+    return known, None
 
 
 def _number(cell: str, wanted: str) -> tuple[Any, Wrong]:
@@ -62,15 +61,17 @@ def _number(cell: str, wanted: str) -> tuple[Any, Wrong]:
         value = float(cell)
         if wanted == "number" or value.is_integer():
             return (int(value) if wanted == "integer" else value), None
-    words = "whole number, as 12" if wanted == "integer" else "number, as 1.5"
-    hint = (
-        "Write it with a decimal point and without thousands signs." if "," in cell else "Write digits only."
+    whole, broken = Words("this is no whole number, as 12."), Words("this is no number, as 1.5.")
+    hint = Words("Write it with a decimal point and without thousands signs.")
+    return cell, (
+        whole if wanted == "integer" else broken,
+        hint if "," in cell else Words("Write digits only."),
     )
-    return cell, (f"this is no {words}.", hint)
 
 
-def _json(cell: str, words: str) -> tuple[Any, Wrong]:
+def _json(cell: str, form: Words) -> tuple[Any, Wrong]:
     try:
         return load(cell, bytes_max=_CELL_JSON_BYTES_MAX), None
     except Unreadable as unreadable:
-        return cell, (f"this is not {words}: {unreadable.problems[0].message}", f"Write {words}.")
+        said = {"form": form, "why": unreadable.problems[0].message}
+        return cell, (Words("this is not %(form)s: %(why)s", **said), Words("Write %(form)s.", form=form))

@@ -8,13 +8,15 @@ import csv
 from collections import deque
 from collections.abc import Iterator
 
-from schemas.lines import CELL_CHARS_MAX, ROW_BYTES_MAX, FileProblem, Lines
+from schemas.lines import CELL_CHARS_MAX, ROW_BYTES_MAX, FileProblem, Lines, line_place
 from schemas.problems import Problem
+from schemas.words import Words
 
 REREAD_CHARS_MAX = 256 * 1024 * 1024
 """Characters that are read again after stray quotes, in all; one quote costs up to a row's bytes."""
 
-_CLOSE_IT = "Close the quote, and write a quote within a cell twice."
+SHORTEN_IT = Words("Shorten it.")
+_CLOSE_IT = Words("Close the quote, and write a quote within a cell twice.")
 
 
 class _Overlong(Exception):
@@ -70,34 +72,39 @@ class CsvRecords:
             return
         self._reread += self._size
         if self._reread > REREAD_CHARS_MAX:
-            message = "too many rows have quotes that do not fit together."
-            raise FileProblem(message, f"line {self._line:,}", _CLOSE_IT)
+            message = Words("too many rows have quotes that do not fit together.")
+            raise FileProblem(message, line_place(self._line), _CLOSE_IT)
         self._back.extendleft(reversed(self._taken[1:]))
         self._line -= len(self._taken) - 1
 
     def _problem(self, error: Exception) -> Problem:
         if len(self._taken) > 1 or "unexpected end" in str(error):
-            return Problem("", "a quote that opens in this row is not closed.", _CLOSE_IT)
+            return Problem("", Words("a quote that opens in this row is not closed."), _CLOSE_IT)
         if isinstance(error, _Overlong):
-            return Problem("", f"the row has more than {ROW_BYTES_MAX:,} bytes.", "Shorten it.")
+            return Problem("", Words("the row has more than %(most)s bytes.", most=ROW_BYTES_MAX), SHORTEN_IT)
         if "field larger" in str(error):
-            return Problem("", f"a cell has more than {CELL_CHARS_MAX:,} characters.", "Shorten it.")
+            message = Words("a cell has more than %(most)s characters.", most=CELL_CHARS_MAX)
+            return Problem("", message, SHORTEN_IT)
         if "new-line" in str(error):
-            return Problem("", "a carriage return stands outside quotes.", "Put the cell in quotes.")
-        return Problem("", f"a quote is followed by something else than '{self.delimiter}'.", _CLOSE_IT)
+            message = Words("a carriage return stands outside quotes.")
+            return Problem("", message, Words("Put the cell in quotes."))
+        message = Words(
+            "a quote is followed by something else than '%(delimiter)s'.", delimiter=self.delimiter
+        )
+        return Problem("", message, _CLOSE_IT)
 
     def _sniffed(self) -> str:
         try:
             first = self._lines.read()
         except EOFError:
-            raise FileProblem(
-                "the file is empty.", "line 1", "Send a header line and one line per item."
-            ) from None
+            remedy = Words("Send a header line and one line per item.")
+            raise FileProblem(Words("the file is empty."), line_place(1), remedy) from None
         self._back.append(first)
         header = (first or "").rstrip("\r\n")
         if "\r" in header:
-            message = "the lines end with a carriage return alone."
-            raise FileProblem(message, "line 1", "Save it again with the line ends of Windows or Unix.")
+            message = Words("the lines end with a carriage return alone.")
+            remedy = Words("Save it again with the line ends of Windows or Unix.")
+            raise FileProblem(message, line_place(1), remedy)
         outside = "".join(header.split('"')[::2])
         return max(",;\t", key=outside.count)
 

@@ -18,6 +18,7 @@ from schemas.registry import DEFINITION_BYTES_MAX, shipped, validator
 from schemas.strict_json import Unreadable, canonical, faults, load
 from schemas.strict_json import digest as digest_of
 from schemas.typed_fields import fields_of
+from schemas.words import Words
 
 PARSED_KEPT = 256
 """Definitions that stay parsed in one process."""
@@ -129,8 +130,8 @@ def _read(document: bytes | str | dict[str, Any]) -> tuple[Any, list[Problem]]:
     else:
         problems = faults(document)
         if not problems and len(canonical(document).encode()) > DEFINITION_BYTES_MAX:
-            message = f"the document has more than {DEFINITION_BYTES_MAX:,} bytes."
-            problems = [Problem("", message, "Make it smaller.")]
+            message = Words("the document has more than %(most)s bytes.", most=DEFINITION_BYTES_MAX)
+            problems = [Problem("", message, Words("Make it smaller."))]
         if problems:
             return None, problems
     return value, _problems(value)[:PROBLEMS_MAX]

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from schemas.problems import Problem, from_errors, pointer
+from schemas.problems import Problem, from_errors, missing, pointer
 from schemas.registry import TEXT_CHARS_MAX, Validator, faults, shipped
+from schemas.words import Words
 
 COORDINATE_MAX = 100_000
 """Pixels; beyond this there is no image."""
@@ -112,25 +113,23 @@ def answer_problems(
 def _in_words(problem: Problem, fields: Sequence[Field]) -> Problem:
     """Name a missing answer by its question, as the worker knows it."""
     for field in fields:
-        if problem.pointer == pointer([field.name]) and problem.message.endswith("is missing."):
-            return Problem(
-                problem.pointer, f"“{field.label}” has no answer yet ('{field.name}').", "Answer it."
-            )
+        if problem.pointer == pointer([field.name]) and problem.message == missing(field.name):
+            message = Words("“%(label)s” has no answer yet ('%(name)s').", label=field.label, name=field.name)
+            return Problem(problem.pointer, message, Words("Answer it."))
     return problem
 
 
 def _beyond_schema(field: Field, value: Any, data: dict[str, Any]) -> Iterator[Problem]:
     if field.kind == "text" and field.required and not value.strip():
-        yield Problem(
-            pointer([field.name]), f"“{field.label}” is blank ('{field.name}').", "Write an answer."
-        )
+        message = Words("“%(label)s” is blank ('%(name)s').", label=field.label, name=field.name)
+        yield Problem(pointer([field.name]), message, Words("Write an answer."))
     if field.kind == "spans":
         yield from _span_problems(field, value, data)
     if field.kind == "boxes":
         for place, box in enumerate(value):
             if box["x"] + box["width"] > COORDINATE_MAX or box["y"] + box["height"] > COORDINATE_MAX:
-                message = f"the box ends beyond {COORDINATE_MAX:,} pixels."
-                yield Problem(pointer([field.name, place]), message, "Keep boxes within the image.")
+                message = Words("the box ends beyond %(most)s pixels.", most=COORDINATE_MAX)
+                yield Problem(pointer([field.name, place]), message, Words("Keep boxes within the image."))
 
 
 def _span_problems(field: Field, spans: list[dict[str, Any]], data: dict[str, Any]) -> Iterator[Problem]:
@@ -139,11 +138,18 @@ def _span_problems(field: Field, spans: list[dict[str, Any]], data: dict[str, An
     for place, span in enumerate(spans):
         path = pointer([field.name, place])
         if span["start"] >= span["end"]:
-            message = f"the span starts at {span['start']} and ends at {span['end']}."
-            yield Problem(path, message, "A span's end must be after its start.")
+            message = Words(
+                "the span starts at %(start)s and ends at %(end)s.", start=span["start"], end=span["end"]
+            )
+            yield Problem(path, message, Words("A span's end must be after its start."))
         elif span["end"] > length:
-            message = f"the span ends at {span['end']}, but the text has {length} characters."
-            yield Problem(path, message, "Count Unicode code points, from 0, the end not included.")
+            message = Words(
+                "the span ends at %(end)s, but the text has %(length)s characters.",
+                end=span["end"],
+                length=length,
+            )
+            hint = Words("Count Unicode code points, from 0, the end not included.")
+            yield Problem(path, message, hint)
 
 
 def _values(field: Field) -> list[str | int]:

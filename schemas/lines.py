@@ -8,6 +8,7 @@ import io
 from typing import BinaryIO, Final
 
 from schemas.registry import shipped
+from schemas.words import Words
 
 _LIMITS = shipped("upload")["$defs"]["limits"]["properties"]
 FILE_BYTES_MAX: Final[int] = _LIMITS["file_bytes"]["const"]
@@ -23,6 +24,8 @@ COLUMNS_MAX: Final[int] = _LIMITS["columns"]["const"]
 KEY_CHARS_MAX: Final[int] = _LIMITS["key_chars"]["const"]
 """Characters of a requester's own key."""
 
+SPLIT_IT = Words("Split it into several files.")
+
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 
 
@@ -32,12 +35,14 @@ class FileProblem(Exception):
     It may come after rows have been given; whoever stores rows stores none of them then.
     """
 
-    def __init__(self, message: str, place: str, remedy: str) -> None:
+    def __init__(self, message: Words, place: Words, remedy: Words) -> None:
         """Take three short texts; together they are the sentence that people read."""
         self.message = message
         self.place = place
         self.remedy = remedy
-        super().__init__(f"{place}: {message} {remedy}")
+        said = {"place": place, "message": message, "remedy": remedy}
+        self.words = Words("%(place)s: %(message)s %(remedy)s", **said)
+        super().__init__(self.words)
 
 
 class Lines:
@@ -74,21 +79,34 @@ class Lines:
         piece = self._stream.readline(ROW_BYTES_MAX + 1)
         self._bytes += len(piece)
         if self._bytes > FILE_BYTES_MAX:
-            message = f"the file has more than {FILE_BYTES_MAX:,} bytes."
-            raise FileProblem(message, f"byte {FILE_BYTES_MAX + 1:,}", "Split it into several files.")
+            message = Words("the file has more than %(most)s bytes.", most=FILE_BYTES_MAX)
+            raise FileProblem(message, Words("byte %(byte)s", byte=FILE_BYTES_MAX + 1), SPLIT_IT)
         return piece
 
 
 def _refuse_wide(first: bytes) -> None:
     """Refuse UTF-16 and UTF-32, with or without their mark."""
     if first.startswith(_WIDE_MARKS) or first[:4_000].count(0) * 4 > len(first[:4_000]):
-        place = f"byte {1 if first.startswith(_WIDE_MARKS) else first.index(0) + 1:,}, line 1"
-        raise FileProblem("the file is UTF-16 (“Unicode”), not UTF-8.", place, _RESAVE)
+        byte = 1 if first.startswith(_WIDE_MARKS) else first.index(0) + 1
+        message = Words("the file is UTF-16 (“Unicode”), not UTF-8.")
+        raise FileProblem(message, _byte_in(1, byte), _RESAVE)
 
 
 def _not_utf8(byte: int, line: int, value: int) -> FileProblem:
-    message = f"the byte {value:#04x} is not UTF-8; the file is probably Latin-1 or Windows-1252."
-    return FileProblem(message, f"byte {byte:,}, line {line:,}", _RESAVE)
+    message = Words(
+        "the byte %(value)s is not UTF-8; the file is probably Latin-1 or Windows-1252.",
+        value=f"{value:#04x}",
+    )
+    return FileProblem(message, _byte_in(line, byte), _RESAVE)
 
 
-_RESAVE = "Save it again with the encoding UTF-8 (in Excel: “CSV UTF-8”)."
+def line_place(line: int) -> Words:
+    """Name a line."""
+    return Words("line %(line)s", line=line)
+
+
+def _byte_in(line: int, byte: int) -> Words:
+    return Words("byte %(byte)s, line %(line)s", byte=byte, line=line)
+
+
+_RESAVE = Words("Save it again with the encoding UTF-8 (in Excel: “CSV UTF-8”).")

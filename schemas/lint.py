@@ -16,9 +16,10 @@ from schemas.fields import (
     answer_schema,
     rating_range,
 )
-from schemas.problems import Problem, from_errors, meant, pointer, shortened
+from schemas.problems import SHOWN_CHOICES_MAX, Problem, from_errors, meant, pointer, shortened
 from schemas.registry import TEXT_CHARS_MAX, compiled, unsafe
 from schemas.typed_fields import fields_of, marked_column
+from schemas.words import Words
 
 DATA_DEPTH_MAX = 4
 """Levels of objects and lists within one row."""
@@ -94,10 +95,12 @@ def references(document: Any) -> list[Problem]:
         if isinstance(value, dict):
             for name in _REFERENCES:
                 if name in value:
-                    message = f"'{name}' is refused: a definition refers to nothing and fetches nothing."
-                    found.append(
-                        Problem(pointer([*path, name]), message, "Write the description out in this place.")
+                    message = Words(
+                        "'%(name)s' is refused: a definition refers to nothing and fetches nothing.",
+                        name=name,
                     )
+                    hint = Words("Write the description out in this place.")
+                    found.append(Problem(pointer([*path, name]), message, hint))
             waiting.extend((child, [*path, name]) for name, child in value.items())
         elif isinstance(value, list):
             waiting.extend((child, [*path, place]) for place, child in enumerate(value))
@@ -117,13 +120,13 @@ def doubts(document: dict[str, Any]) -> list[Problem]:
 
 def _data(schema: dict[str, Any], path: list[str | int], depth: int) -> Iterator[Problem]:
     if depth > DATA_DEPTH_MAX and schema["type"] in {"object", "array"}:
-        message = f"the data is nested deeper than {DATA_DEPTH_MAX} levels."
-        yield Problem(pointer(path), message, "Make the rows flatter.")
+        message = Words("the data is nested deeper than %(most)s levels.", most=DATA_DEPTH_MAX)
+        yield Problem(pointer(path), message, Words("Make the rows flatter."))
         return
     fitting = _FITTING.get(schema["type"], set())
     for name in sorted((schema.keys() & _PARTICULAR) - fitting):
-        message = f"'{name}' means nothing for the type '{schema['type']}'."
-        yield Problem(pointer([*path, name]), message, "Remove it, or change the type.")
+        message = Words("'%(name)s' means nothing for the type '%(type)s'.", name=name, type=schema["type"])
+        yield Problem(pointer([*path, name]), message, Words("Remove it, or change the type."))
     yield from _pairs(schema, path)
     if "pattern" in schema:
         yield from _pattern(
@@ -136,8 +139,10 @@ def _data(schema: dict[str, Any], path: list[str | int], depth: int) -> Iterator
             yield _no_column(name, columns, [*path, "required", place])
     for name, child in columns.items():
         if not _COLUMN.fullmatch(name):
-            message = f"the column name {shortened(name)} cannot be used."
-            hint = "Take 1 to 100 characters, without spaces at the ends and without line breaks or tabs."
+            message = Words("the column name %(name)s cannot be used.", name=shortened(name))
+            hint = Words(
+                "Take 1 to 100 characters, without spaces at the ends and without line breaks or tabs."
+            )
             yield Problem(pointer([*path, "properties", name]), message, hint)
         yield from _data(child, [*path, "properties", name], depth + 1)
     if "items" in schema:
@@ -156,26 +161,34 @@ def _allowed_values(schema: dict[str, Any], path: list[str | int]) -> Iterator[P
 def _pairs(settings: dict[str, Any], path: list[str | int]) -> Iterator[Problem]:
     for least, most in _PAIRS:
         if least in settings and most in settings and settings[least] > settings[most]:
-            message = f"'{least}' is {settings[least]}, more than '{most}', which is {settings[most]}."
-            yield Problem(pointer([*path, least]), message, "Nothing could fit both; change one of them.")
+            said = {"least": least, "low": settings[least], "most": most, "high": settings[most]}
+            message = Words("'%(least)s' is %(low)s, more than '%(most)s', which is %(high)s.", **said)
+            hint = Words("Nothing could fit both; change one of them.")
+            yield Problem(pointer([*path, least]), message, hint)
 
 
 def _pattern(pattern: str, length: int, path: list[str | int], limit: str) -> Iterator[Problem]:
     reason = unsafe(pattern, length)
     if reason:
-        hint = f"Make it simpler: begin with ^, repeat single characters, bound repeats as {{1,40}}, set '{limit}'."
-        yield Problem(pointer(path), f"the pattern {shortened(pattern)} cannot be used: {reason}.", hint)
+        said = {"pattern": shortened(pattern), "why": reason}
+        message = Words("the pattern %(pattern)s cannot be used: %(why)s.", **said)
+        hint = Words(
+            "Make it simpler: begin with ^, repeat single characters, bound repeats as {1,40}, set '%(limit)s'.",
+            limit=limit,
+        )
+        yield Problem(pointer(path), message, hint)
 
 
 def _no_column(name: str, columns: dict[str, Any], path: list[str | int]) -> Problem:
-    guess = meant(name, columns)
-    question = f"; did you mean '{guess}'?" if guess else "."
-    hint = (
-        "Name one of the columns under /data/properties: "
-        + (", ".join(list(columns)[:12]) or "there are none")
-        + "."
+    guess, said = meant(name, columns), shortened(name)
+    message = Words("there is no column %(name)s.", name=said)
+    if guess:
+        message = Words("there is no column %(name)s; did you mean '%(guess)s'?", name=said, guess=guess)
+    known = list(columns)[:SHOWN_CHOICES_MAX]
+    hint = Words("Name one of the columns under /data/properties: %(names)s.", names=known)
+    return Problem(
+        pointer(path), message, hint if known else Words("Describe it under /data/properties first.")
     )
-    return Problem(pointer(path), f"there is no column {shortened(name)}{question}", hint)
 
 
 def _show(document: dict[str, Any]) -> Iterator[Problem]:
@@ -185,18 +198,17 @@ def _show(document: dict[str, Any]) -> Iterator[Problem]:
         if part["from"] not in columns:
             yield _no_column(part["from"], columns, path)
         elif columns[part["from"]]["type"] != "string":
-            message = f"the column '{part['from']}' is shown as {part['kind']}, but is no text."
-            yield Problem(
-                pointer(path), message, f"Give the type 'string' to /data/properties/{part['from']}."
-            )
+            said = {"name": part["from"], "kind": part["kind"]}
+            message = Words("the column '%(name)s' is shown as %(kind)s, but is no text.", **said)
+            hint = Words("Give the type 'string' to /data/properties/%(name)s.", name=part["from"])
+            yield Problem(pointer(path), message, hint)
 
 
 def _classes(document: dict[str, Any]) -> Iterator[Problem]:
     classes = document["content_classes"]
     if "none" in classes and len(classes) > 1:
-        yield Problem(
-            "/content_classes", "'none' stands beside other classes.", "Remove 'none', or the others."
-        )
+        message = Words("'none' stands beside other classes.")
+        yield Problem("/content_classes", message, Words("Remove 'none', or the others."))
 
 
 def _fields(document: dict[str, Any]) -> Iterator[Problem]:
@@ -205,8 +217,9 @@ def _fields(document: dict[str, Any]) -> Iterator[Problem]:
     for place, raw in enumerate(document["fields"]):
         path: list[str | int] = ["fields", place]
         if raw["name"] in names:
-            message = f"the name '{raw['name']}' is that of field {names[raw['name']] + 1} already."
-            yield Problem(pointer([*path, "name"]), message, "Give each field its own name.")
+            said = {"name": raw["name"], "n": names[raw["name"]] + 1}
+            message = Words("the name '%(name)s' is that of field %(n)s already.", **said)
+            yield Problem(pointer([*path, "name"]), message, Words("Give each field its own name."))
         names.setdefault(raw["name"], place)
         yield from _pairs(raw, path)
         yield from _settings(raw, path)
@@ -223,19 +236,17 @@ def _settings(raw: dict[str, Any], path: list[str | int]) -> Iterator[Problem]:
     if raw["kind"] == "rating":
         first, last = rating_range(raw)
         if not 2 <= last - first + 1 <= RATING_POINTS_MAX:
-            message = f"a scale from {first} to {last} has {max(0, last - first + 1)} points."
-            yield Problem(
-                pointer([*path, "max"]),
-                message,
-                f"Take 2 to {RATING_POINTS_MAX} points; 'min' is 1 if absent.",
-            )
+            said = {"first": first, "last": last, "n": max(0, last - first + 1)}
+            message = Words("a scale from %(first)s to %(last)s has %(n)s points.", **said)
+            hint = Words("Take 2 to %(most)s points; 'min' is 1 if absent.", most=RATING_POINTS_MAX)
+            yield Problem(pointer([*path, "max"]), message, hint)
     if raw["kind"] == "choices":
         for name in ("min_items", "max_items"):
             if raw.get(name, 0) > len(raw["options"]):
-                message = f"'{name}' is {raw[name]}, but there are {len(raw['options'])} options."
-                yield Problem(
-                    pointer([*path, name]), message, "Nobody could choose so many; make it smaller."
-                )
+                sizes = {"value": raw[name], "n": len(raw["options"])}
+                message = Words("'%(name)s' is %(value)s, but there are %(n)s options.", name=name, **sizes)
+                hint = Words("Nobody could choose so many; make it smaller.")
+                yield Problem(pointer([*path, name]), message, hint)
 
 
 def _marked(raw: dict[str, Any], document: dict[str, Any], path: list[str | int]) -> Iterator[Problem]:
@@ -245,9 +256,15 @@ def _marked(raw: dict[str, Any], document: dict[str, Any], path: list[str | int]
     shown = [part["from"] for part in document["show"] if part["kind"] == wanted]
     column = marked_column(raw, document["show"])
     if column not in shown:
-        marked = "nothing" if column is None else shortened(column)
-        message = f"'{raw['name']}' marks {marked}, which is not shown as {wanted}."
-        hint = f"Add a part of kind '{wanted}' to 'show', and name its column in 'from'."
+        said = {"name": raw["name"], "kind": wanted}
+        message = Words("'%(name)s' marks nothing: no part is shown as %(kind)s.", **said)
+        if column is not None:
+            message = Words(
+                "'%(name)s' marks %(column)s, which is not shown as %(kind)s.",
+                **said,
+                column=shortened(column),
+            )
+        hint = Words("Add a part of kind '%(kind)s' to 'show', and name its column in 'from'.", kind=wanted)
         yield Problem(pointer([*path, "from"]), message, hint)
 
 
@@ -256,20 +273,19 @@ def _options(given: Any, path: list[str | int], keys: dict[str, str]) -> Iterato
     for place, option in enumerate(given):
         here = [*path, place]
         if option["value"] in values:
-            message = f"the value {shortened(option['value'])} stands twice."
-            yield Problem(pointer([*here, "value"]), message, "Give each option its own value.")
+            message = Words("the value %(value)s stands twice.", value=shortened(option["value"]))
+            yield Problem(pointer([*here, "value"]), message, Words("Give each option its own value."))
         values.add(option["value"])
         if "key" not in option:
             continue
         key = option["key"].upper()
         if key in RESERVED_KEYS:
-            message = f"the key {key} has a fixed meaning in the workspace."
-            yield Problem(
-                pointer([*here, "key"]), message, "Take a digit or another letter, or leave 'key' out."
-            )
+            message = Words("the key %(key)s has a fixed meaning in the workspace.", key=key)
+            hint = Words("Take a digit or another letter, or leave 'key' out.")
+            yield Problem(pointer([*here, "key"]), message, hint)
         elif key in keys:
-            message = f"the key {key} is taken by {keys[key]}."
-            yield Problem(pointer([*here, "key"]), message, "Take another key, or leave 'key' out.")
+            message = Words("the key %(key)s is taken by %(place)s.", key=key, place=keys[key])
+            yield Problem(pointer([*here, "key"]), message, Words("Take another key, or leave 'key' out."))
         keys.setdefault(key, pointer(here))
 
 
@@ -290,24 +306,22 @@ def _personal(document: dict[str, Any]) -> Iterator[Problem]:
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name[:200]).lower()
         parts = re.split(r"[^a-z0-9]+", words)
         if not _PERSONAL.isdisjoint(parts) or any(pair in "_".join(parts) for pair in _PERSONAL_PAIRS):
-            message = f"'{name}' looks like personal data."
-            yield Problem(pointer(path), message, "Leave it out unless the work cannot be done without it.")
+            message = Words("'%(name)s' looks like personal data.", name=name)
+            hint = Words("Leave it out unless the work cannot be done without it.")
+            yield Problem(pointer(path), message, hint)
 
 
 def _maybe_empty(document: dict[str, Any]) -> Iterator[Problem]:
     needed = document["data"].get("required", ())
     for place, part in enumerate(document["show"]):
         if part["from"] not in needed:
-            message = f"'{part['from']}' is shown, but a row may come without it."
-            yield Problem(pointer(["show", place, "from"]), message, "Name it under /data/required.")
+            message = Words("'%(name)s' is shown, but a row may come without it.", name=part["from"])
+            yield Problem(pointer(["show", place, "from"]), message, Words("Name it under /data/required."))
 
 
 def _without_key(document: dict[str, Any]) -> Iterator[Problem]:
     for place, field in enumerate(fields_of(document)):
         if any(option.key is None for option in field.options):
-            message = f"'{field.name}' has more options than there are keys."
-            yield Problem(
-                pointer(["fields", place]),
-                message,
-                "Fewer options are faster and less tiring to choose from.",
-            )
+            message = Words("'%(name)s' has more options than there are keys.", name=field.name)
+            hint = Words("Fewer options are faster and less tiring to choose from.")
+            yield Problem(pointer(["fields", place]), message, hint)

@@ -12,19 +12,30 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from schemas.words import Words
+
 PATTERN_CHARS_MAX = 200
 """Characters of one pattern."""
 TEXT_CHARS_MAX = 10_000
 """Characters of a text that is matched against a pattern."""
+FLAGS_CHANGED = Words("it changes the flags of matching")
 STEPS_MAX = 5_000_000
 """Steps that the worst text may cost: about a tenth of a second."""
 
 _parser: Any = importlib.import_module("re._parser")
 _REFUSED = {
-    "ASSERT": "a look-around",
-    "ASSERT_NOT": "a look-around",
-    "GROUPREF": "a reference back to a group",
-    "GROUPREF_EXISTS": "a condition on a group",
+    "ASSERT": Words("it holds a look-around"),
+    "ASSERT_NOT": Words("it holds a look-around"),
+    "GROUPREF": Words("it holds a reference back to a group"),
+    "GROUPREF_EXISTS": Words("it holds a condition on a group"),
+}
+_UNREADABLE = {
+    "missing ), unterminated subpattern": Words("it cannot be read: a closing parenthesis is missing"),
+    "unbalanced parenthesis": Words("it cannot be read: an opening parenthesis is missing"),
+    "unterminated character set": Words("it cannot be read: a closing bracket is missing"),
+    "nothing to repeat": Words("it cannot be read: there is nothing to repeat"),
+    "multiple repeat": Words("it cannot be read: a repetition is repeated"),
+    "min repeat greater than max repeat": Words("it cannot be read: a repetition ends before it begins"),
 }
 _TOKENS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]|\$", re.DOTALL)
 _REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
@@ -34,28 +45,33 @@ _SAMPLES = [chr(code) for code in range(128)] + ["é", "ſ", "İ", "ß", "Ж", "
 
 
 class _Refused(Exception):
-    """The pattern is not safe; the message says why."""
+    """The pattern is not safe; the words say why."""
+
+    def __init__(self, words: Words) -> None:
+        super().__init__(words)
+        self.words = words
 
 
-def unsafe(pattern: str, text_chars_max: int = TEXT_CHARS_MAX) -> str | None:
+def unsafe(pattern: str, text_chars_max: int = TEXT_CHARS_MAX) -> Words | None:
     """Say why a pattern cannot be used on texts of that length; None if it can."""
     if len(pattern) > PATTERN_CHARS_MAX:
-        return f"it has {len(pattern):,} characters; {PATTERN_CHARS_MAX} are allowed"
+        sizes = {"length": len(pattern), "most": PATTERN_CHARS_MAX}
+        return Words("it has %(length)s characters; %(most)s are allowed", **sizes)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a pattern of doubtful meaning is no pattern
             compiled = re.compile(_as_in_browsers(pattern), re.ASCII)
             parts = _parser.parse(_as_in_browsers(pattern), re.ASCII)
         if compiled.flags & ~re.ASCII:
-            return "it changes the flags of matching"
+            return FLAGS_CHANGED
         length = min(text_chars_max, TEXT_CHARS_MAX)
         steps = _steps(list(parts), length, 1) * (1 if _is_anchored(parts) else length + 1)
     except _Refused as reason:
-        return str(reason)
+        return reason.words
     except (re.error, OverflowError, RecursionError, ValueError, Warning) as error:
-        return f"it cannot be read: {error}"
+        return _UNREADABLE.get(getattr(error, "msg", ""), Words("it cannot be read"))
     if steps > STEPS_MAX:
-        return f"a text of {length:,} characters could take it far too long"
+        return Words("a text of %(length)s characters could take it far too long", length=length)
     return None
 
 
@@ -82,26 +98,26 @@ def _steps(parts: Sequence[Any], length: int, after: int) -> int:
 
 def _part_steps(kind: str, told: Any, following: Any, length: int, after: int) -> int:
     if kind in _REFUSED:
-        raise _Refused(f"it holds {_REFUSED[kind]}")
+        raise _Refused(_REFUSED[kind])
     if kind in _REPEATS:
         return _repeat_steps(told, following, length, after)
     if kind == "BRANCH":
         return sum(_steps(list(branch), length, after) + 1 for branch in told[1])
     if kind == "SUBPATTERN":
         if told[1] or told[2]:
-            raise _Refused("it changes the flags of matching")
+            raise _Refused(FLAGS_CHANGED)
         return _steps(list(told[3]), length, after)
     if kind == "ATOMIC_GROUP":
         return _steps(list(told), length, 1) + after
     if kind in _SINGLES or kind == "AT":
         return 1 + after
-    raise _Refused("it holds a part that is not known here")
+    raise _Refused(Words("it holds a part that is not known here"))
 
 
 def _repeat_steps(told: Any, following: Any, length: int, after: int) -> int:
     least, most, body = int(told[0]), int(told[1]), list(told[2])
     if most > 1 and _chooses(body):
-        raise _Refused("it repeats something that itself repeats or chooses")
+        raise _Refused(Words("it repeats something that itself repeats or chooses"))
     once = _steps(body, length, 0)
     times = min(most, length)
     if least == most or (most > 1 and _cannot_meet(body, following)):

@@ -9,16 +9,17 @@ from urllib.parse import urlsplit
 
 from schemas.problems import shortened
 from schemas.registry import is_web_address
+from schemas.words import Words
 
 
-def wrong_picture(address: str, origins: Sequence[str]) -> tuple[str, str] | None:
+def wrong_picture(address: str, origins: Sequence[str]) -> tuple[Words, Words] | None:
     """Say why a picture cannot be shown and what helps; `origins` are allowed as in a Content-Security-Policy."""
     local = address.startswith("/") and not address.startswith("//")
     if not is_web_address("https://localhost" + address if local else address):
-        return f"{shortened(address)} is no address of a picture.", _hint(origins)
+        return Words("%(value)s is no address of a picture.", value=shortened(address)), _hint(origins)
     if local or any(_covers(origin, address) for origin in origins):
         return None
-    return f"pages here show no pictures from {urlsplit(address).netloc}.", _hint(origins)
+    return Words("pages here show no pictures from %(site)s.", site=urlsplit(address).netloc), _hint(origins)
 
 
 def _covers(origin: str, address: str) -> bool:
@@ -30,7 +31,12 @@ def _covers(origin: str, address: str) -> bool:
     return asked.netloc == allowed.netloc
 
 
-def _hint(origins: Sequence[str]) -> str:
+def _hint(origins: Sequence[str]) -> Words:
     if not origins:
-        return "Give a path on this site that begins with one slash; its operator can allow other sites."
-    return f"Give a path on this site that begins with one slash, or an address at {', '.join(origins)}."
+        return Words(
+            "Give a path on this site that begins with one slash; its operator can allow other sites."
+        )
+    return Words(
+        "Give a path on this site that begins with one slash, or an address at %(origins)s.",
+        origins=list(origins),
+    )

@@ -13,6 +13,8 @@ from typing import Any
 
 from jsonschema.exceptions import ValidationError
 
+from schemas.words import Words, either
+
 PROBLEMS_MAX = 100
 """So many problems of one document are told; a person mends these first."""
 SHOWN_CHARS_MAX = 60
@@ -21,14 +23,21 @@ SHOWN_CHOICES_MAX = 12
 """So many of the allowed values are listed."""
 
 TYPE_WORDS = {
-    "string": "a text",
-    "number": "a number",
-    "integer": "a whole number",
-    "boolean": "true or false",
-    "object": "an object",
-    "array": "a list",
-    "null": "null",
+    "string": Words("a text"),
+    "number": Words("a number"),
+    "integer": Words("a whole number"),
+    "boolean": Words("true or false"),
+    "object": Words("an object"),
+    "array": Words("a list"),
+    "null": Words("null"),
 }
+NOUNS = {
+    "keyword": Words("keyword"),
+    "column": Words("column"),
+    "field": Words("field"),
+    "name": Words("name"),
+}
+"""What a name in a document may be the name of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +45,12 @@ class Problem:
     """One thing that is wrong: the place, a sentence, the remedy."""
 
     pointer: str
-    message: str
-    hint: str
+    message: Words
+    hint: Words
+
+    def as_json(self) -> dict[str, str]:
+        """Give it as errors carry it to the edge."""
+        return {"pointer": self.pointer, "message": self.message, "hint": self.hint}
 
 
 def pointer(path: Iterable[str | int]) -> str:
@@ -61,15 +74,16 @@ def unknown(path: Sequence[str | int], name: str, known: Iterable[str], noun: st
     """Say that a name is not known, with the one that was probably meant."""
     names = sorted(known)
     guess = meant(name, names)
-    message = f"unknown {noun} {shortened(name)}"
+    here, what, said = pointer([*path, name]), NOUNS[noun], shortened(name)
     if guess:
         return Problem(
-            pointer([*path, name]),
-            f"{message}; did you mean '{guess}'?",
-            f"Rename it to '{guess}', or remove it.",
+            here,
+            Words("unknown %(noun)s %(name)s; did you mean '%(guess)s'?", noun=what, name=said, guess=guess),
+            Words("Rename it to '%(name)s', or remove it.", name=guess),
         )
-    listed = ", ".join(names[:SHOWN_CHOICES_MAX]) or "none"
-    return Problem(pointer([*path, name]), f"{message}.", f"Remove it. Known here: {listed}.")
+    listed = names[:SHOWN_CHOICES_MAX]
+    hint = Words("Remove it. Known here: %(names)s.", names=listed) if listed else Words("Remove it.")
+    return Problem(here, Words("unknown %(noun)s %(name)s.", noun=what, name=said), hint)
 
 
 def from_errors(
@@ -97,88 +111,112 @@ def _told(error: ValidationError, path: list[str | int], noun: str) -> Iterator[
     elif rule == "required":
         for name in wanted:
             if name not in value:
-                hint = "Fill it in." if noun == "column" else f"Add the {noun} '{name}'."
-                yield Problem(pointer([*path, name]), f"'{name}' is missing.", hint)
+                add = Words("Add the %(noun)s '%(name)s'.", noun=NOUNS[noun], name=name)
+                hint = Words("Fill it in.") if noun == "column" else add
+                yield Problem(pointer([*path, name]), missing(name), hint)
     else:
         yield Problem(pointer(path), *_sentence(rule, wanted, value, _name(path)))
 
 
-def _sentence(rule: str, wanted: Any, value: Any, name: str) -> tuple[str, str]:
+def missing(name: str) -> Words:
+    """Say that something is not there."""
+    return Words("'%(name)s' is missing.", name=name)
+
+
+def _sentence(rule: str, wanted: Any, value: Any, name: str) -> tuple[Words, Words]:
     if rule == "type":
-        words = " or ".join(TYPE_WORDS[one] for one in ([wanted] if isinstance(wanted, str) else wanted))
-        return f"{name} must be {words}, not {_type_or_value(value)}.", f"Write {words} here."
+        form = either([TYPE_WORDS[one] for one in ([wanted] if isinstance(wanted, str) else wanted)])
+        found = _type_or_value(value)
+        return (
+            Words("%(name)s must be %(form)s, not %(value)s.", name=name, form=form, value=found),
+            Words("Write %(form)s here.", form=form),
+        )
     if rule in {"enum", "const"}:
         return _not_among([wanted] if rule == "const" else list(wanted), value, name)
     if rule in {"pattern", "format"}:
         return _wrong_form(rule, wanted, value, name)
     if rule == "uniqueItems":
-        return f"{name} holds the same value twice.", "Remove the repeated value."
+        return Words("%(name)s holds the same value twice.", name=name), Words("Remove the repeated value.")
     if rule in MEASURES:
         return _wrong_measure(rule, wanted, value, name)
-    return f"{name} does not fit the rule '{rule}'.", "See the documentation of this part."
+    return (
+        Words("%(name)s does not fit the rule '%(rule)s'.", name=name, rule=rule),
+        Words("See the documentation of this part."),
+    )
 
 
-def _wrong_form(rule: str, wanted: str, value: Any, name: str) -> tuple[str, str]:
+def _wrong_form(rule: str, wanted: str, value: Any, name: str) -> tuple[Words, Words]:
+    shown = shortened(value)
     if rule == "pattern":
         return (
-            f"{name} is {shortened(value)}, which has not the required form.",
-            f"It must match the pattern {wanted}",
+            Words("%(name)s is %(value)s, which has not the required form.", name=name, value=shown),
+            Words("It must match the pattern %(pattern)s", pattern=wanted),
         )
     form = FORMAT_WORDS.get(wanted, wanted)
-    return f"{name} is {shortened(value)}, which is not {form}.", f"Write {form}."
+    return (
+        Words("%(name)s is %(value)s, which is not %(form)s.", name=name, value=shown, form=form),
+        Words("Write %(form)s.", form=form),
+    )
 
 
 FORMAT_WORDS = {
-    "date": "a date as 2026-11-23",
-    "date-time": "a time with its zone as 2026-11-23T09:00:00Z",
-    "uri": "a web address that starts with https:// or http://",
+    "date": Words("a date as 2026-11-23"),
+    "date-time": Words("a time with its zone as 2026-11-23T09:00:00Z"),
+    "uri": Words("a web address that starts with https:// or http://"),
 }
 
 MEASURES = {
-    "minLength": ("too short", "at least {} characters"),
-    "maxLength": ("too long", "at most {} characters"),
-    "minItems": ("too short", "at least {} entries"),
-    "maxItems": ("too long", "at most {} entries"),
-    "minProperties": ("too small", "at least {} names"),
-    "maxProperties": ("too large", "at most {} names"),
-    "minimum": ("too small", "{} or more"),
-    "maximum": ("too large", "{} or less"),
-    "exclusiveMinimum": ("too small", "more than {}"),
-    "exclusiveMaximum": ("too large", "less than {}"),
+    "minLength": (Words("too short"), Words("at least %(n)s characters")),
+    "maxLength": (Words("too long"), Words("at most %(n)s characters")),
+    "minItems": (Words("too short"), Words("at least %(n)s entries")),
+    "maxItems": (Words("too long"), Words("at most %(n)s entries")),
+    "minProperties": (Words("too small"), Words("at least %(n)s names")),
+    "maxProperties": (Words("too large"), Words("at most %(n)s names")),
+    "minimum": (Words("too small"), Words("%(n)s or more")),
+    "maximum": (Words("too large"), Words("%(n)s or less")),
+    "exclusiveMinimum": (Words("too small"), Words("more than %(n)s")),
+    "exclusiveMaximum": (Words("too large"), Words("less than %(n)s")),
 }
 
 
-def _wrong_measure(rule: str, wanted: Any, value: Any, name: str) -> tuple[str, str]:
-    fault, allowed = MEASURES[rule]
-    allowed = allowed.format(f"{wanted:,}")
+def _wrong_measure(rule: str, wanted: Any, value: Any, name: str) -> tuple[Words, Words]:
     if rule == "minLength" and value == "":
-        return f"{name} is empty.", "Write something here."
-    has = f"{len(value):,}" if hasattr(value, "__len__") else shortened(value)
-    return f"{name} is {fault}: {has}, allowed is {allowed}.", f"Make it {allowed}."
+        return Words("%(name)s is empty.", name=name), Words("Write something here.")
+    fault, allow = MEASURES[rule]
+    allowed = allow.filled(n=wanted)
+    has = len(value) if hasattr(value, "__len__") else shortened(value)
+    said = {"name": name, "fault": fault, "has": has, "allowed": allowed}
+    message = Words("%(name)s is %(fault)s: %(has)s, allowed is %(allowed)s.", **said)
+    return message, Words("Make it %(allowed)s.", allowed=allowed)
 
 
-def _not_among(wanted: list[Any], value: Any, name: str) -> tuple[str, str]:
+def _not_among(wanted: list[Any], value: Any, name: str) -> tuple[Words, Words]:
     guess = meant(value, [one for one in wanted if isinstance(one, str)]) if isinstance(value, str) else None
-    listed = ", ".join(shortened(one) for one in wanted[:SHOWN_CHOICES_MAX])
-    more = f" and {len(wanted) - SHOWN_CHOICES_MAX} more" if len(wanted) > SHOWN_CHOICES_MAX else ""
-    question = f"; did you mean '{guess}'?" if guess else "."
-    return f"{name} cannot be {shortened(value)}{question}", f"Allowed here: {listed}{more}."
+    said = {"name": name, "value": shortened(value)}
+    if guess:
+        message = Words("%(name)s cannot be %(value)s; did you mean '%(guess)s'?", **said, guess=guess)
+    else:
+        message = Words("%(name)s cannot be %(value)s.", **said)
+    listed, more = [shortened(one) for one in wanted[:SHOWN_CHOICES_MAX]], len(wanted) - SHOWN_CHOICES_MAX
+    if more > 0:
+        return message, Words("Allowed here: %(choices)s and %(more)s more.", choices=listed, more=more)
+    return message, Words("Allowed here: %(choices)s.", choices=listed)
 
 
 def _name(path: Sequence[str | int]) -> str:
     if not path:
-        return "the document"
+        return Words("the document")
     last = path[-1]
-    return f"'{last}'" if isinstance(last, str) else f"entry {last + 1}"
+    return f"'{last}'" if isinstance(last, str) else Words("entry %(n)s", n=last + 1)
 
 
 def _type_or_value(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, float) and not math.isfinite(value):
-        return "a number without end"
+        return Words("a number without end")
     if isinstance(value, int | float):
-        return str(value) if abs(value) < 10**16 else "a very large number"
+        return str(value) if abs(value) < 10**16 else Words("a very large number")
     if isinstance(value, str):
-        return "a text"
-    return "a list" if isinstance(value, list) else "an object"
+        return TYPE_WORDS["string"]
+    return TYPE_WORDS["array"] if isinstance(value, list) else TYPE_WORDS["object"]

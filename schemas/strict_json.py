@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from schemas.problems import PROBLEMS_MAX, Problem, pointer, shortened
+from schemas.words import Words
 
 DEFINITION_BYTES_MAX = 256 * 1024
 """Bytes of one definition, rule or other hand-written document."""
@@ -25,6 +26,22 @@ EXACT_INTEGER_MAX = 2**53 - 1
 
 # Strings are taken whole so that brackets inside them do not count; possessive, hence linear.
 _MARKS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+
+
+JSON_FAULTS = {
+    "Expecting value": Words("a value is missing"),
+    "Extra data": Words("something follows the document"),
+    "Expecting property name enclosed in double quotes": Words("a name in double quotes is missing"),
+    "Expecting ':' delimiter": Words("a colon is missing"),
+    "Expecting ',' delimiter": Words("a comma is missing"),
+    "Illegal trailing comma before end of object": Words("a comma stands before the end of an object"),
+    "Illegal trailing comma before end of array": Words("a comma stands before the end of a list"),
+    "Unterminated string starting at": Words("a text does not end, which begins"),
+    "Invalid control character at": Words("a line break or another control character stands in a text"),
+    "Invalid \\escape": Words("a backslash is followed by the wrong sign"),
+    "Invalid \\uXXXX escape": Words("a backslash with u is not followed by four hexadecimal digits"),
+}
+"""What the reader of JSON says, in our words."""
 
 
 class Unreadable(ValueError):
@@ -50,9 +67,7 @@ def load(document: bytes | str, *, bytes_max: int = DEFINITION_BYTES_MAX) -> Any
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        hint = "Mend the JSON there; a missing comma or quote often stands just before."
-        raise Unreadable([Problem("", f"this is not JSON: {error.msg} at {place}.", hint)]) from None
+        raise Unreadable([_not_json(error)]) from None
     problems = faults(value)
     if problems:
         raise Unreadable(problems)
@@ -68,10 +83,8 @@ def faults(value: Any, *, nodes_max: int = NODES_MAX) -> list[Problem]:
         one, path = waiting.pop()
         seen += 1
         if seen > nodes_max:
-            return [
-                *found,
-                Problem("", f"there are more than {nodes_max:,} values in it.", "Make it smaller."),
-            ]
+            message = Words("there are more than %(most)s values in it.", most=nodes_max)
+            return [*found, Problem("", message, Words("Make it smaller."))]
         found.extend(_own_faults(one, path))
         if isinstance(one, dict | list) and one and len(path) >= DEPTH_MAX:
             found.append(_depth_problem(pointer(path)))
@@ -97,15 +110,23 @@ def digest(value: Any) -> str:
 def _decoded(document: bytes | str, bytes_max: int) -> str:
     size = len(document) if isinstance(document, bytes) else len(document.encode("utf-8", "surrogatepass"))
     if size > bytes_max:
-        message = f"the document has {size:,} bytes; {bytes_max:,} are allowed."
-        raise Unreadable([Problem("", message, "Make it smaller.")])
+        message = Words("the document has %(size)s bytes; %(most)s are allowed.", size=size, most=bytes_max)
+        raise Unreadable([Problem("", message, Words("Make it smaller."))])
     if isinstance(document, str):
         return document.removeprefix("\ufeff")
     try:
         return document.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        message = f"the document is not UTF-8: byte {error.start + 1:,} cannot be read."
-        raise Unreadable([Problem("", message, "Save it again with the encoding UTF-8.")]) from None
+        message = Words("the document is not UTF-8: byte %(place)s cannot be read.", place=error.start + 1)
+        hint = Words("Save it again with the encoding UTF-8.")
+        raise Unreadable([Problem("", message, hint)]) from None
+
+
+def _not_json(error: json.JSONDecodeError) -> Problem:
+    what = {"what": JSON_FAULTS.get(error.msg, error.msg), "line": error.lineno, "column": error.colno}
+    message = Words("this is not JSON: %(what)s at line %(line)s, column %(column)s.", **what)
+    hint = Words("Mend the JSON there; a missing comma or quote often stands just before.")
+    return Problem("", message, hint)
 
 
 def _too_deep(text: str) -> bool:
@@ -121,7 +142,8 @@ def _too_deep(text: str) -> bool:
 
 
 def _depth_problem(place: str) -> Problem:
-    return Problem(place, f"the document is nested deeper than {DEPTH_MAX} levels.", "Make it flatter.")
+    message = Words("the document is nested deeper than %(most)s levels.", most=DEPTH_MAX)
+    return Problem(place, message, Words("Make it flatter."))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -144,41 +166,35 @@ def _integer(digits: str) -> int:
 def _own_faults(value: Any, path: tuple[str | int, ...]) -> Iterator[Problem]:
     if isinstance(value, _Repeated):
         for name in value.names:
-            yield Problem(
-                pointer([*path, name]), f"the name {shortened(name)} stands twice.", "Keep one of the two."
-            )
+            twice = Words("the name %(name)s stands twice.", name=shortened(name))
+            yield Problem(pointer([*path, name]), twice, Words("Keep one of the two."))
     if isinstance(value, dict):
         for name in value:
             if not isinstance(name, str):
-                yield Problem(
-                    pointer(path), f"the name {shortened(str(name))} is no text.", "Names must be texts."
-                )
+                message = Words("the name %(name)s is no text.", name=shortened(str(name)))
+                yield Problem(pointer(path), message, Words("Names must be texts."))
             else:
                 yield from _text_faults(name, path)
     elif isinstance(value, str):
         yield from _text_faults(value, path)
     elif isinstance(value, float) and not math.isfinite(value):
-        yield Problem(
-            pointer(path), "NaN and endless numbers are not JSON.", "Write a number, or leave it out."
-        )
+        message = Words("NaN and endless numbers are not JSON.")
+        yield Problem(pointer(path), message, Words("Write a number, or leave it out."))
     elif isinstance(value, int | float) and abs(value) > EXACT_INTEGER_MAX:
-        hint = "Write it as a text, in quotes."
-        yield Problem(pointer(path), f"a number beyond {EXACT_INTEGER_MAX:,} is not kept exactly.", hint)
+        message = Words("a number beyond %(most)s is not kept exactly.", most=EXACT_INTEGER_MAX)
+        yield Problem(pointer(path), message, Words("Write it as a text, in quotes."))
     elif value is not None and not isinstance(value, int | float | list):
-        yield Problem(
-            pointer(path), f"a {type(value).__name__} is not JSON.", "Use texts, numbers, lists and objects."
-        )
+        message = Words("a %(kind)s is not JSON.", kind=type(value).__name__)
+        yield Problem(pointer(path), message, Words("Use texts, numbers, lists and objects."))
 
 
 def _text_faults(text: str, path: tuple[str | int, ...]) -> Iterator[Problem]:
     if "\0" in text:
-        yield Problem(
-            pointer(path), "a text holds the NUL character, which cannot be stored.", "Remove U+0000."
-        )
+        message = Words("a text holds the NUL character, which cannot be stored.")
+        yield Problem(pointer(path), message, Words("Remove U+0000."))
     if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
-        yield Problem(
-            pointer(path), "a text holds half a character (a lone surrogate).", "Write the whole character."
-        )
+        message = Words("a text holds half a character (a lone surrogate).")
+        yield Problem(pointer(path), message, Words("Write the whole character."))
 
 
 def _plain(value: Any) -> Any:

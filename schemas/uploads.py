@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from schemas.answers import AnswerValidator
 from schemas.cells import coerced, coerced_gold
-from schemas.csv_records import CsvRecords
+from schemas.csv_records import SHORTEN_IT, CsvRecords
 from schemas.definition import TaskDefinition
 from schemas.lines import (
     CELL_CHARS_MAX,
@@ -21,14 +21,17 @@ from schemas.lines import (
     KEY_CHARS_MAX,
     ROW_BYTES_MAX,
     ROWS_MAX,
+    SPLIT_IT,
     FileProblem,
     Lines,
+    line_place,
 )
 from schemas.pictures import wrong_picture
-from schemas.problems import Problem, from_errors, meant, pointer, shortened
+from schemas.problems import SHOWN_CHOICES_MAX, Problem, from_errors, meant, pointer, shortened, unknown
 from schemas.registry import compiled, validator
 from schemas.seen_keys import SeenKeys
 from schemas.strict_json import Unreadable, faults, load
+from schemas.words import NOTHING, Words
 
 __all__ = [
     "CELL_CHARS_MAX",
@@ -50,6 +53,8 @@ GOLD = "gold."
 """Columns with this beginning hold the known answer to the field named after it."""
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+SIGNS = {",": Words("commas"), ";": Words("semicolons"), "\t": Words("tabs")}
+
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _PLAIN_NUMBER = re.compile(r"[+-]?[0-9]{1,30}([.,][0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 
@@ -72,8 +77,8 @@ class BadRow:
     line: int
     field: str
     value: str
-    reason: str
-    hint: str
+    reason: Words
+    hint: Words
     problems: tuple[Problem, ...] = ()
 
 
@@ -103,11 +108,11 @@ def rows(
     for row in reader.csv(Lines(stream)) if kind == "csv" else reader.jsonl(Lines(stream)):
         count += 1
         if count > ROWS_MAX:
-            message = f"the file has more than {ROWS_MAX:,} rows."
-            raise FileProblem(message, f"line {row.line:,}", "Split it into several files.")
+            message = Words("the file has more than %(most)s rows.", most=ROWS_MAX)
+            raise FileProblem(message, line_place(row.line), SPLIT_IT)
         yield row
     if not count:
-        raise FileProblem("the file has no rows.", "line 1", "Send one line per item.")
+        raise FileProblem(Words("the file has no rows."), line_place(1), Words("Send one line per item."))
 
 
 def export_cell(value: Any) -> str:
@@ -151,8 +156,10 @@ class _Reader:
             if isinstance(cells, Problem):
                 yield _bad(line, "", "", [cells])
             elif len(cells) != len(header):
-                hint = f"Put a cell that holds '{records.delimiter}' or a line break in quotes."
-                message = f"the row has {len(cells):,} cells, the header has {len(header):,}."
+                sizes = {"cells": len(cells), "header": len(header)}
+                message = Words("the row has %(cells)s cells, the header has %(header)s.", **sizes)
+                sign = records.delimiter
+                hint = Words("Put a cell that holds '%(sign)s' or a line break in quotes.", sign=sign)
                 yield _bad(line, "", "", [Problem("", message, hint)])
             else:
                 yield self._made(self._from_cells(line, header, cells))
@@ -165,43 +172,52 @@ class _Reader:
             except EOFError:
                 return
             if text is None:
-                problem = Problem("", f"the line has more than {ROW_BYTES_MAX:,} bytes.", "Shorten it.")
-                yield _bad(lines.number, "", "", [problem])
+                message = Words("the line has more than %(most)s bytes.", most=ROW_BYTES_MAX)
+                yield _bad(lines.number, "", "", [Problem("", message, SHORTEN_IT)])
             elif text.strip():
                 yield self._from_line(lines.number, text)
 
     def _header(self, first: tuple[int, list[str] | Problem] | None, delimiter: str) -> list[str]:
-        line, cells = first or (1, Problem("", "there is none.", ""))
+        line, cells = first or (1, Problem("", Words("there is none."), NOTHING))
         if isinstance(cells, Problem):
-            message = f"the header cannot be read: {cells.message}"
-            raise FileProblem(message, f"line {line:,}", "Begin the file with one line of column names.")
+            message = Words("the header cannot be read: %(why)s", why=cells.message)
+            raise FileProblem(
+                message, line_place(line), Words("Begin the file with one line of column names.")
+            )
         names = [cell.strip() for cell in cells]
-        place = f"line {line:,}"
         if len(names) > COLUMNS_MAX:
-            raise FileProblem(f"there are {len(names):,} columns.", place, f"Send at most {COLUMNS_MAX:,}.")
+            message = Words("there are %(n)s columns.", n=len(names))
+            raise FileProblem(message, line_place(line), Words("Send at most %(most)s.", most=COLUMNS_MAX))
         for position, name in enumerate(names, 1):
+            place = Words("line %(line)s, column %(column)s", line=line, column=position)
             if not name or _UNPRINTABLE.search(name):
-                message = f"column {position} has no name that can be used."
-                raise FileProblem(message, f"{place}, column {position}", "Name it, or remove the column.")
+                message = Words("column %(column)s has no name that can be used.", column=position)
+                raise FileProblem(message, place, Words("Name it, or remove the column."))
             if name in names[: position - 1]:
-                message = f"the column {shortened(name)} stands twice."
-                raise FileProblem(message, f"{place}, column {position}", "Rename or remove one of the two.")
+                message = Words("the column %(name)s stands twice.", name=shortened(name))
+                raise FileProblem(message, place, Words("Rename or remove one of the two."))
         missing = [name for name in self.needed if name not in names]
         if missing:
-            raise self._missing(missing, names, place, delimiter)
+            raise self._missing(missing, names, line_place(line), delimiter)
         for position, name in enumerate(names, 1):
             problem = self._unknown(name)
             if problem:
-                raise FileProblem(problem.message, f"{place}, column {position}", problem.hint)
+                place = Words("line %(line)s, column %(column)s", line=line, column=position)
+                raise FileProblem(problem.message, place, problem.hint)
         return names
 
-    def _missing(self, missing: list[str], names: list[str], place: str, delimiter: str) -> FileProblem:
-        listed = ", ".join(f"'{name}'" for name in missing)
+    def _missing(self, missing: list[str], names: list[str], place: Words, delimiter: str) -> FileProblem:
+        message = Words("the column %(names)s is missing.", names=[f"'{name}'" for name in missing])
         guess = meant(missing[0], names)
-        similar = f" Is {shortened(guess)} meant to be '{missing[0]}'?" if guess else ""
-        sign = {",": "commas", ";": "semicolons", "\t": "tabs"}[delimiter]
-        remedy = f"Found, parted by {sign}: {', '.join(map(shortened, names[:12]))}.{similar} Add or rename columns."
-        return FileProblem(f"the column {listed} is missing.", place, remedy)
+        found = {"sign": SIGNS[delimiter], "names": [shortened(one) for one in names[:SHOWN_CHOICES_MAX]]}
+        remedy = Words("Found, parted by %(sign)s: %(names)s. Add or rename columns.", **found)
+        if guess:
+            found |= {"guess": shortened(guess), "wanted": missing[0]}
+            remedy = Words(
+                "Found, parted by %(sign)s: %(names)s. Is %(guess)s meant to be '%(wanted)s'? Add or rename columns.",
+                **found,
+            )
+        return FileProblem(message, place, remedy)
 
     def _role(self, name: str) -> str:
         if name in self.columns:
@@ -222,18 +238,21 @@ class _Reader:
             known = list(self.columns)
         if not known:
             return None
-        guess = meant(name, known)
-        question = f"; did you mean '{guess}'?" if guess else "."
-        hint = f"Rename it, remove it, or begin its name with {META} to keep it hidden. Known: {', '.join(known[:12])}."
-        return Problem(pointer([name]), f"unknown column {shortened(name)}{question}", hint)
+        hint = Words(
+            "Rename it, remove it, or begin its name with %(meta)s to keep it hidden. Known: %(names)s.",
+            meta=META,
+            names=known[:SHOWN_CHOICES_MAX],
+        )
+        return Problem(pointer([name]), unknown([], name, known, "column").message, hint)
 
     def _from_cells(self, line: int, header: list[str], cells: list[str]) -> _Parts:
         parts = _Parts(line, None, {}, {}, {}, [])
         for name, cell in zip(header, cells, strict=True):
             role = self._role(name)
             if len(cell) > CELL_CHARS_MAX:
-                message = f"the cell has {len(cell):,} characters; {CELL_CHARS_MAX:,} are allowed."
-                parts.problems.append(Problem(pointer([name]), message, "Shorten it."))
+                sizes = {"length": len(cell), "most": CELL_CHARS_MAX}
+                message = Words("the cell has %(length)s characters; %(most)s are allowed.", **sizes)
+                parts.problems.append(Problem(pointer([name]), message, SHORTEN_IT))
             elif role == "key":
                 parts.key = cell.strip() if parts.key is None else parts.key
             elif cell == "":
@@ -261,9 +280,8 @@ class _Reader:
         except Unreadable as unreadable:
             return _bad(line, _first_step(unreadable.problems[0].pointer), text.strip(), unreadable.problems)
         if not isinstance(value, dict):
-            problem = Problem(
-                "", "the line holds no JSON object.", 'Write one object per line: {"text": "…"}'
-            )
+            hint = Words('Write one object per line: {"text": "…"}')
+            problem = Problem("", Words("the line holds no JSON object."), hint)
             return _bad(line, "", text.strip(), [problem])
         wrapped = isinstance(value.get("data"), dict) and "data" not in self.columns
         return self._made(self._from_wrapper(line, value) if wrapped else self._from_object(line, value))
@@ -292,8 +310,8 @@ class _Reader:
             elif role == "key" and isinstance(one, str | int) and not isinstance(one, bool):
                 parts.key = str(one) if parts.key is None else parts.key
             elif role == "key":
-                message = f"the key is no text: {shortened(one)}."
-                parts.problems.append(Problem(pointer([name]), message, "Write the key as a text."))
+                message = Words("the key is no text: %(value)s.", value=shortened(one))
+                parts.problems.append(Problem(pointer([name]), message, Words("Write the key as a text.")))
             elif role == "gold":
                 parts.gold[name.removeprefix(GOLD)] = one
             else:
@@ -335,16 +353,18 @@ class _Reader:
             return []
         place = pointer([self.key_name or "key"])
         if not parts.key or len(parts.key) > KEY_CHARS_MAX:
-            message = f"the key is empty or has more than {KEY_CHARS_MAX} characters."
-            return [Problem(place, message, "Give each row its own short key, or leave the column out.")]
+            message = Words("the key is empty or has more than %(most)s characters.", most=KEY_CHARS_MAX)
+            hint = Words("Give each row its own short key, or leave the column out.")
+            return [Problem(place, message, hint)]
         wrong = faults(parts.key)
         if wrong:
             return [Problem(place, wrong[0].message, wrong[0].hint)]
         first = self.seen.first_line(parts.key, parts.line)
         if first is None:
             return []
-        message = f"the key {shortened(parts.key)} stands in line {first:,} already."
-        return [Problem(place, message, "Give each row its own key, or remove one of the two.")]
+        said = {"key": shortened(parts.key), "line": first}
+        message = Words("the key %(key)s stands in line %(line)s already.", **said)
+        return [Problem(place, message, Words("Give each row its own key, or remove one of the two."))]
 
     def _value(self, parts: _Parts, field: str) -> Any:
         if field.startswith(GOLD):
@@ -359,15 +379,17 @@ def _first_step(place: str) -> str:
 
 
 def _bad(line: int, field: str, value: Any, problems: list[Problem]) -> BadRow:
-    first = problems[0]
-    more = f" (and {len(problems) - 1} more in this row)" if len(problems) > 1 else ""
+    first, more = problems[0], len(problems) - 1
+    reason = first.message
+    if more:
+        reason = Words("%(first)s (and %(n)s more in this row)", first=reason, n=more)
     shown = _printable(value if isinstance(value, str) else str(value))
     return BadRow(
         line,
         _printable(field),
         shown if len(shown) <= 100 else shown[:99] + "…",
-        _printable(first.message) + more,
-        _printable(first.hint),
+        reason.with_texts(_printable),
+        first.hint.with_texts(_printable),
         tuple(problems),
     )
 
