@@ -15,6 +15,8 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.words import NOTHING, Words
+
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Metric = Literal["nominal", "ordinal", "interval"]
@@ -22,8 +24,8 @@ Metric = Literal["nominal", "ordinal", "interval"]
 PAIRS_MAX: Final = 20_000  # pairs of different answers that `in_part` compares on either side
 DRAWN_MAX: Final = 1_000_000  # pairs that it chooses from
 
-NO_PAIRS: Final = "No item has two answers yet, so there is nothing to compare."
-ONE_LABEL: Final = (
+NO_PAIRS: Final = Words("No item has two answers yet, so there is nothing to compare.")
+ONE_LABEL: Final = Words(
     "Every compared answer is the same, so agreement by chance cannot be told from real agreement."
 )
 
@@ -78,7 +80,7 @@ class Measure(NamedTuple):
     """A measure's value, or None and the reason in words why these answers do not give one."""
 
     value: float | None
-    why: str = ""
+    why: Words = NOTHING
 
 
 class _Pairable(NamedTuple):
@@ -117,7 +119,8 @@ def alpha(answers: Answers, metric: Metric = "nominal", order: Sequence[str] | N
         return Measure(float(1 - observed / expected))
     values = _values(answers.classes, order if metric == "ordinal" else None)
     if values is None:
-        return Measure(None, f"The labels have no {'order' if metric == 'ordinal' else 'numeric value'}.")
+        no_order, no_number = Words("The labels have no order."), Words("The labels have no numeric value.")
+        return Measure(None, no_order if metric == "ordinal" else no_number)
     return _alpha_of_values(found, _mid_ranks(found.totals, values) if metric == "ordinal" else values)
 
 
@@ -158,9 +161,10 @@ def fleiss_kappa(answers: Answers) -> Measure:
         return Measure(None, NO_PAIRS)
     fewest, most = int(per_item.min()), int(per_item.max())
     if fewest != most:
-        return Measure(
-            None, f"Items have from {fewest} to {most} answers; Fleiss' kappa needs the same number for each."
+        template = Words(
+            "Items have from %(fewest)s to %(most)s answers; Fleiss' kappa needs the same number for each."
         )
+        return Measure(None, template.filled(fewest=fewest, most=most))
     if np.count_nonzero(found.totals) < 2:
         return Measure(None, ONE_LABEL)
     shares = found.totals / found.totals.sum()

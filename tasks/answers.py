@@ -111,9 +111,7 @@ def _check_value(session: Session, assignment: Assignment, value: dict[str, Any]
     data = session.scalar(select(Item.data).where(Item.id == assignment.item_id)) or {}
     problems = AnswerValidator(definition.parsed()).problems(value, data)
     if problems:
-        raise WrongAnswer(
-            problems=[{"pointer": one.pointer, "message": one.message, "hint": one.hint} for one in problems]
-        )
+        raise WrongAnswer(problems=[one.as_json() for one in problems])
 
 
 def _add_version(

@@ -18,6 +18,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
+from schemas.words import Words, put_together, taken_apart
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment: aware on the way in (naive is refused), UTC on the way out."""
@@ -34,6 +36,19 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.astimezone(UTC)
 
 
+class KeptWords(TypeDecorator[Words]):
+    """Words with their values, so that whoever reads them later hears them in their own language."""
+
+    impl = JSONB
+    cache_ok = True
+
+    def process_bind_param(self, value: Words | None, dialect: Any) -> dict[str, Any] | None:  # noqa: ARG002
+        return None if value is None else taken_apart(value)
+
+    def process_result_value(self, value: dict[str, Any] | None, dialect: Any) -> Words | None:  # noqa: ARG002
+        return None if value is None else put_together(value)
+
+
 class Base(DeclarativeBase):
     """Base of all tables."""
 
@@ -48,6 +63,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012
         datetime: UtcDateTime,
+        Words: KeptWords,
         dict[str, Any]: JSONB,
         list[str]: JSONB,
         list[Any]: JSONB,

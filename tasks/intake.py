@@ -17,6 +17,7 @@ from sqlalchemy import BigInteger, ForeignKey, Identity, delete, func, insert, s
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from schemas.uploads import FILE_BYTES_MAX, BadRow, FileProblem, Row, rows
+from schemas.words import NOTHING, Words
 from tasks.batches import Batch, BatchNotDraft, BatchState
 from tasks.db import Base, new_id
 from tasks.errors import Invalid, NotFound
@@ -66,7 +67,7 @@ class Upload(Base):
     rows_good: Mapped[int] = mapped_column(default=0)
     rows_known: Mapped[int] = mapped_column(default=0)
     rows_bad: Mapped[int] = mapped_column(default=0)
-    message: Mapped[str] = mapped_column(default="")
+    message: Mapped[Words] = mapped_column(default=NOTHING)
     received_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 
@@ -91,8 +92,8 @@ class UploadProblem(Base):
     line: Mapped[int]
     field: Mapped[str]
     value: Mapped[str]
-    reason: Mapped[str]
-    hint: Mapped[str]
+    reason: Mapped[Words]
+    hint: Mapped[Words]
 
 
 def receive(
@@ -114,7 +115,7 @@ def receive(
         rows_good=0,
         rows_known=0,
         rows_bad=0,
-        message="",
+        message=NOTHING,
         received_at=now,
     )
     session.add(upload)
@@ -168,7 +169,7 @@ def import_upload(
     except FileProblem as problem:
         upload.state = UploadState.FAILED
         upload.rows_good = upload.rows_known = upload.rows_bad = 0
-        upload.message = str(problem)
+        upload.message = problem.words
     upload.ended_at = now
     session.execute(delete(UploadPiece).where(UploadPiece.upload_id == upload.id))
     session.flush()

@@ -71,7 +71,7 @@ def add_definition(session: Session, project: Project, document: dict[str, Any],
     """Add a version; the same document again gives the version that holds it. Raises WrongDefinition."""
     problems = check(document)
     if problems:
-        raise WrongDefinition(problems=[_as_dict(problem) for problem in problems])
+        raise WrongDefinition(problems=[problem.as_json() for problem in problems])
     session.execute(select(Project.id).where(Project.id == project.id).with_for_update())
     digest = parse(document).digest
     last = latest_definition(session, project.id)
@@ -112,7 +112,3 @@ def version_counts(session: Session, projects: Collection[UUID]) -> dict[UUID, i
     """Count the versions of each project's definition."""
     query = select(Definition.project_id, func.count()).where(Definition.project_id.in_(projects))
     return {project: count for project, count in session.execute(query.group_by(Definition.project_id))}  # noqa: C416
-
-
-def _as_dict(problem: Any) -> dict[str, str]:
-    return {"pointer": problem.pointer, "message": problem.message, "hint": problem.hint}

@@ -728,7 +728,7 @@ def upgrade() -> None:
         sa.Column("rows_good", sa.Integer(), nullable=False),
         sa.Column("rows_known", sa.Integer(), nullable=False),
         sa.Column("rows_bad", sa.Integer(), nullable=False),
-        sa.Column("message", sa.String(), nullable=False),
+        sa.Column("message", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_upload_batch_id_batch")),
@@ -786,8 +786,8 @@ def upgrade() -> None:
         sa.Column("line", sa.Integer(), nullable=False),
         sa.Column("field", sa.String(), nullable=False),
         sa.Column("value", sa.String(), nullable=False),
-        sa.Column("reason", sa.String(), nullable=False),
-        sa.Column("hint", sa.String(), nullable=False),
+        sa.Column("reason", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("hint", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.ForeignKeyConstraint(
             ["upload_id"], ["upload.id"], name=op.f("fk_upload_problem_upload_id_upload")
         ),
