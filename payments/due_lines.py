@@ -35,10 +35,10 @@ from payments.dues import Due
 from payments.earnings import DraftLine, Earning
 from payments.fx import FxRate, convert
 from payments.ledger import Entry, Journal, Move, post_all
-from payments.money import ceil_minor, floor_minor
-from payments.money import text as money_text
+from payments.money import Money, ceil_minor, floor_minor
 from payments.paid_time import Category
 from payments.periods import PayPeriod, code_of
+from schemas.words import Words
 from tasks.append_only import attach, only_grows
 from tasks.db import Base
 from tasks.errors import Conflict
@@ -199,17 +199,17 @@ def check_paid(line: DraftLine, worker_id: UUID) -> None:
     required = max(line.due.required, ceil_minor(Fraction(line.seconds, 3600) * line.rate))
     agreed = max(line.due.agreed, ceil_minor(line.agreed))
     if line.due.due < max(required, agreed):
-        shown = {
-            name: f"{money_text(amount, line.currency)} {line.currency}"
-            for name, amount in (("due", line.due.due), ("agreed", agreed), ("required", required))
-        }
-        raise UnderpaidLine(
-            f"Worker {worker_id}, batch {line.batch_id or OVERHEAD}, from {line.segment_start:%Y-%m-%d %H:%M}: "
-            f"due {shown['due']} is under agreed {shown['agreed']} or required {shown['required']}.",
-            worker=str(worker_id),
-            batch=str(line.batch_id or OVERHEAD),
+        amounts = {"due": line.due.due, "agreed": agreed, "required": required}
+        shown = {name: Money(amount, line.currency) for name, amount in amounts.items()}
+        who = {"worker": str(worker_id), "batch": str(line.batch_id or OVERHEAD)}
+        said = Words(
+            "Worker %(worker)s, batch %(batch)s, from %(start)s: due %(due)s is under agreed %(agreed)s or required "
+            "%(required)s.",
+            **who,
             **shown,
+            start=f"{line.segment_start:%Y-%m-%d %H:%M}",
         )
+        raise UnderpaidLine(said, **who, **{name: str(amount) for name, amount in shown.items()})
 
 
 def evidence(draft: Draft) -> dict[str, Any]:

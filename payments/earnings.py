@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from payments import worktime
 from payments.applied_floors import Floors
 from payments.dues import Due, Worked, hourly_equivalent, line
-from payments.floors import Resolution
+from payments.floors import SENSITIVE, Resolution
 from payments.money import minor
 from payments.paid_time import Category, Share, second_of, seconds_by, split
 from payments.paid_time import Kind as Heard
@@ -342,10 +342,9 @@ def _raised(segment: _Segment) -> Iterable[dict[str, Any]]:
         return
     yield {
         "rule": segment.floor.rule,
-        "kind": "sensitive_multiplier",
+        "kind": SENSITIVE,
         "multiplier": str(segment.pay.multiplier),
         "applied": True,
-        "note": f"times {segment.pay.sensitive_multiplier} for sensitive content",
         "compared": str(segment.rate),
         "compared_currency": segment.floor.currency,
     }

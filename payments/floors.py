@@ -10,15 +10,21 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from fractions import Fraction
 from hashlib import sha256
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from payments.money import ceil_minor, minor, text
+from payments.money import Money, ceil_minor, minor
+from schemas.pay_rules import UNITS
+from schemas.words import Words
 from tasks.errors import Conflict
 
 BOOKKEEPING: Final = frozenset({"status", "status_events", "verified_by", "recorded_at"})
+
+SENSITIVE: Final = "sensitive_multiplier"
+"""The kind of the entry in a trace that is no rule, but the surcharge for sensitive content."""
 
 PLAUSIBLE_HOURS: Final = {
     "hour": Fraction(1),
@@ -50,11 +56,22 @@ class Resolution:
 
 @dataclass(frozen=True)
 class Hourly:
-    """A document's rate in its own minor units per hour, and whether the hours behind it were assumed."""
+    """A document's rate in its own minor units per hour, of which unit and hours, and whether these were assumed."""
 
     rate: Fraction
-    basis: str
+    per: str
+    hours: Fraction
     provisional: bool
+
+    @property
+    def basis(self) -> Words:
+        """Say how the rate came to the hour."""
+        if self.per == "hour":
+            return Words("its own hourly amount")
+        said = {"unit": UNITS[self.per], "hours": Decimal(round(self.hours * 100)) / 100}
+        if self.provisional:
+            return Words("%(unit)s of %(hours)s hours, assumed", **said)
+        return Words("%(unit)s of %(hours)s hours", **said)
 
 
 def name(document: Document) -> str:
@@ -75,15 +92,12 @@ def hourly(document: Document) -> Hourly | None:
     found = []
     said = document.get("hours_basis") or {}
     for rate in document["rates"]:
-        hours, known = hours_in(rate["per"], said)
-        basis = (
-            "its own hourly amount" if rate["per"] == "hour" else f"{rate['per']} of {_short(hours)} hours"
-        )
-        provisional = not known or (rate["per"] != "hour" and said.get("source", "").startswith("assumed"))
-        own = Hourly(minor(rate["amount"], document["currency"]) / hours, basis, provisional)
-        found.append((rate["per"], own))
-    gazetted = [own for unit, own in found if unit == "hour" and document["authoritative_unit"] == "hour"]
-    return max(gazetted or [own for _, own in found], key=lambda own: own.rate, default=None)
+        per: str = rate["per"]
+        hours, known = hours_in(per, said)
+        provisional = not known or (per != "hour" and said.get("source", "").startswith("assumed"))
+        found.append(Hourly(minor(rate["amount"], document["currency"]) / hours, per, hours, provisional))
+    gazetted = [own for own in found if own.per == "hour" and document["authoritative_unit"] == "hour"]
+    return max(gazetted or found, key=lambda own: own.rate, default=None)
 
 
 def hours_in(unit: str, basis: Mapping[str, Any]) -> tuple[Fraction, bool]:
@@ -139,10 +153,35 @@ def resolve(
     return Resolution(worth[name(winner)], unit, name(winner), document_hash(winner), trace)
 
 
-def why(resolution: Resolution) -> list[str]:
-    """Say in sentences what was considered and what applies, the applied rule first."""
-    ordered = sorted(resolution.trace, key=lambda entry: not entry["applied"])
-    return [f"{entry['rule']} ({entry['kind']}): {entry['note']}" for entry in ordered]
+def note(entry: Mapping[str, Any]) -> Words:
+    """Say what an entry of a trace means for the floor; the trace itself keeps facts alone."""
+    if entry["kind"] == SENSITIVE:
+        times = Fraction(entry["multiplier"])
+        return Words(
+            "times %(multiplier)s for sensitive content",
+            multiplier=Decimal(times.numerator) / times.denominator,
+        )
+    if "hourly" not in entry:
+        return Words("no statutory minimum; that is never read as zero")
+    rate = _an_hour(entry)
+    if entry["status"] == "suspended":
+        return Words("%(rate)s; suspended, not applied", rate=rate)
+    if entry["kind"] == "benchmark":
+        return Words("%(rate)s; advice, never a floor", rate=rate)
+    if entry["applied"]:
+        return Words("%(rate)s; applies, the highest", rate=rate)
+    return Words("%(rate)s; lower", rate=rate)
+
+
+def _an_hour(entry: Mapping[str, Any]) -> Words:
+    own = Hourly(Fraction(entry["hourly"]), entry["per"], Fraction(entry["hours"]), entry["provisional"])
+    amount = Money(ceil_minor(own.rate), entry["currency"])
+    rate = Words("%(amount)s an hour (%(basis)s)", amount=amount, basis=own.basis)
+    unit = entry.get("compared_currency", entry["currency"])
+    if unit == entry["currency"]:
+        return rate
+    there = Money(ceil_minor(Fraction(entry["compared"])), unit)
+    return Words("%(rate)s, which is %(amount)s", rate=rate, amount=there)
 
 
 def _newest(documents: Iterable[Document], day: date) -> list[Document]:
@@ -213,38 +252,13 @@ def _traced(document: Document, worth: Fraction | None, currency: str, *, applie
         "jurisdiction": document["jurisdiction"],
         "area": document.get("area"),
         "applied": applied,
-        "note": _note(document, own, worth, currency, applied=applied),
     }
     if own is not None:
-        entry |= {"hourly": str(own.rate), "currency": document["currency"], "basis": own.basis}
-        entry |= {"provisional": own.provisional}
+        entry |= {"hourly": str(own.rate), "currency": document["currency"]}
+        entry |= {"per": own.per, "hours": str(own.hours), "provisional": own.provisional}
     if worth is not None:
         entry |= {"compared": str(worth), "compared_currency": currency}
     return entry
-
-
-def _note(
-    document: Document, own: Hourly | None, worth: Fraction | None, currency: str, *, applied: bool
-) -> str:
-    if own is None:
-        return "no statutory minimum; that is never read as zero"
-    words = f"{_money(own.rate, document['currency'])} an hour ({own.basis}{', assumed' * own.provisional})"
-    if worth is not None and document["currency"] != currency:
-        words += f", which is {_money(worth, currency)}"
-    if document["status"] == "suspended":
-        return f"{words}; suspended, not applied"
-    if document["kind"] == "benchmark":
-        return f"{words}; advice, never a floor"
-    return f"{words}; {'applies, the highest' if applied else 'lower'}"
-
-
-def _money(rate: Fraction, currency: str) -> str:
-    return f"{text(ceil_minor(rate), currency)} {currency}"
-
-
-def _short(hours: Fraction) -> str:
-    whole, hundredths = divmod(round(hours * 100), 100)
-    return f"{whole}.{hundredths:02d}" if hundredths else str(whole)
 
 
 def document_hash(document: Document) -> str:

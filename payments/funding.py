@@ -17,11 +17,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from payments.accounts import Account
 from payments.earnings import Earning
 from payments.ledger import InsufficientFunds, Journal, KeyReused, Move, balance, post
-from payments.money import ceil_minor, floor_minor, minor
-from payments.money import text as money_text
+from payments.money import Money, ceil_minor, floor_minor, minor
 from payments.quotes import Quote, answer_cost, batch_floors, quote
 from payments.terms import PayTerms, seal, terms_of
 from payments.worktime import Declaration, DeclarationState, Proof
+from schemas.words import Words
 from tasks.assignments import Assignment, AssignmentState
 from tasks.batches import Batch, BatchEmpty, BatchState, lock_batch, open_batch, pause_batch, slot_counts
 from tasks.db import Base
@@ -31,7 +31,7 @@ from tasks.people import Person, Role, get_person
 from tasks.projects import Project
 
 USED_MAX: Final = Fraction(9, 10)
-OUT_OF_RESERVE: Final = (
+OUT_OF_RESERVE: Final = Words(
     "The reserve is nearly used. Open and finished work is paid; new work waits for more money."
 )
 ESTIMATE_KEPT: Final = timedelta(seconds=60)
@@ -353,9 +353,9 @@ def _reserve(
         )
     except InsufficientFunds:
         there = prefund_balance(session, requester, currency)
-        needed, missing = (f"{money_text(one, currency)} {currency}" for one in (amount, amount - there))
+        said = {"needed": Money(amount, currency), "missing": Money(amount - there, currency)}
         raise NotFunded(
-            f"This needs {needed}; {missing} are missing on the prefund.",
+            Words("This needs %(needed)s; %(missing)s are missing on the prefund.", **said),
             needed=amount,
             missing=amount - there,
             currency=currency,

@@ -12,6 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from schemas.words import Words
 from tasks.errors import Invalid
 
 
@@ -102,7 +103,8 @@ def exponent(currency: str, day: date | None = None) -> int:
     if known is None:
         raise UnknownCurrency(currency=str(currency))
     if day is not None and known.last_day is not None and day > known.last_day:
-        raise UnknownCurrency(f"{currency} ended on {known.last_day}.", currency=currency)
+        said = {"currency": currency, "day": known.last_day}
+        raise UnknownCurrency(Words("%(currency)s ended on %(day)s.", **said), currency=currency)
     return known.places
 
 

@@ -18,6 +18,7 @@ from payments.floors import NoRule, resolve
 from payments.money import ceil_minor, minor
 from payments.mturk_files import CURRENCY, Assignment, Problem
 from payments.rules import shipped
+from schemas.words import Words
 from tasks.errors import Invalid
 
 LONG_HOURS: Final = (1, 4)
@@ -42,7 +43,7 @@ class Floor:
 
     rate: Fraction
     currency: str
-    origin: str
+    origin: Words
 
 
 @dataclass(frozen=True)
@@ -188,16 +189,19 @@ def floor_named(named: str, day: date) -> Floor:
     """
     named = named.strip().upper()
     if given := AMOUNT.fullmatch(named):
-        return Floor(minor(given[1], given[2]), given[2], "as given")
+        return Floor(minor(given[1], given[2]), given[2], Words("as given"))
     if not PLACE.fullmatch(named):
         raise NoSuchFloor(floor=named[:40])
     law = [{**each, "status": "in_force"} for each in shipped() if each["kind"] == "statutory"]
     try:
         found = resolve(law, named, None, day, _no_exchange)
     except NoRule:
-        message = f"No minimum that ships with Fairlabel holds in {named}; give an amount such as 7.25USD."
+        message = Words(
+            "No minimum that ships with Fairlabel holds in %(place)s; give an amount such as 7.25USD.",
+            place=named,
+        )
         raise NoSuchFloor(message, floor=named) from None
-    return Floor(found.rate, found.currency, f"statutory, {found.rule}, as shipped")
+    return Floor(found.rate, found.currency, Words("statutory, %(rule)s, as shipped", rule=found.rule))
 
 
 def _no_exchange(_amount: Fraction, base: str, quote: str) -> NoReturn:
@@ -224,8 +228,9 @@ def _each_once(rows: Iterable[Assignment]) -> tuple[list[Assignment], int, list[
         if before is not None:
             repeated += 1
             if before.facts != row.facts:
-                reason = (
-                    f"{row.id} was in {before.batch} line {before.line} with other facts; this row counts"
+                said = {"id": row.id, "file": before.batch, "line": before.line}
+                reason = Words(
+                    "%(id)s was in %(file)s line %(line)s with other facts; this row counts", **said
                 )
                 replaced.append(Problem(row.batch, row.line, "AssignmentId", reason))
         if before is None or before.facts != row.facts:

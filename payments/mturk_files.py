@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import IO, Any, Final
 
+from schemas.words import Words
 from tasks.errors import Invalid
 
 CURRENCY: Final = "USD"  # Mechanical Turk pays in dollars alone; its files say "$"
@@ -30,7 +31,9 @@ NAMED: Final = re.compile(
     r"([A-Z][a-z]{2}) ([A-Z][a-z]{2}) (\d\d) (\d\d):(\d\d):(\d\d) ([A-Z]{3}) (\d{4})", re.ASCII
 )
 NUMERIC: Final = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)", re.ASCII)
-EXPECTED_TIME: Final = "a real time like 'Tue Jun 09 03:56:36 GMT 2009' or '2009/06/09 03:56:36 +0000'"
+NO_TIME: Final = Words(
+    "is %(value)s; expected a real time like 'Tue Jun 09 03:56:36 GMT 2009' or '2009/06/09 03:56:36 +0000'"
+)
 REWARD: Final = re.compile(r"\$(\d{1,9})(?:\.(\d{1,2}))?", re.ASCII)
 
 
@@ -76,7 +79,7 @@ class Problem:
     file: str
     line: int
     field: str
-    reason: str
+    reason: Words
 
 
 @dataclass
@@ -89,7 +92,7 @@ class FileRead:
 
 
 class _BadField(Exception):
-    def __init__(self, name: str, reason: str) -> None:
+    def __init__(self, name: str, reason: Words) -> None:
         super().__init__(name, reason)
         self.name, self.reason = name, reason
 
@@ -101,24 +104,32 @@ def read(source: Path | IO[bytes], name: str) -> FileRead:
             with source.open("rb") as stream:
                 return read(stream, name)
         except OSError as problem:
-            raise UnreadableFile(f"{name} cannot be opened: {problem.strerror}.", file=name) from None
+            message = Words("%(file)s cannot be opened: %(why)s.", file=name, why=problem.strerror)
+            raise UnreadableFile(message, file=name) from None
     lines = io.TextIOWrapper(source, encoding="utf-8-sig", newline="")
-    rows = csv.reader(_bounded(lines), strict=True)
+    rows = csv.reader(_bounded(lines, name), strict=True)
     try:
         return _read_rows(rows, name)
     except UnicodeDecodeError:
-        raise UnreadableFile(f"{name} is not UTF-8 text; save it as CSV in UTF-8.", file=name) from None
-    except csv.Error as problem:
-        place = f"near line {max(1, rows.line_num)}"
-        raise UnreadableFile(f"{name} is not proper CSV {place}: {problem}.", file=name) from None
+        message = Words("%(file)s is not UTF-8 text; save it as CSV in UTF-8.", file=name)
+        raise UnreadableFile(message, file=name) from None
+    except csv.Error:
+        line = max(1, rows.line_num)
+        message = Words(
+            "%(file)s is not proper CSV near line %(line)s: its quotes do not fit.", file=name, line=line
+        )
+        raise UnreadableFile(message, file=name) from None
     finally:
         lines.detach()
 
 
-def _bounded(lines: io.TextIOWrapper) -> Iterator[str]:
+def _bounded(lines: io.TextIOWrapper, name: str) -> Iterator[str]:
     while line := lines.readline(LONGEST_LINE):
         if len(line) == LONGEST_LINE:
-            raise csv.Error(f"a line is longer than {LONGEST_LINE:,} characters")
+            message = Words(
+                "%(file)s has a line longer than %(most)s characters.", file=name, most=LONGEST_LINE
+            )
+            raise UnreadableFile(message, file=name)
         yield line
 
 
@@ -126,10 +137,12 @@ def _read_rows(rows: Any, name: str) -> FileRead:
     header: list[str] = next(rows, [])
     missing = [column for column in NEEDED if header.count(column) != 1]
     if missing:
-        raise UnreadableFile(
-            f"{name} is not a Mechanical Turk result file: it needs the columns {', '.join(missing)}, each once.",
+        message = Words(
+            "%(file)s is not a Mechanical Turk result file: it needs the columns %(columns)s, each once.",
             file=name,
+            columns=missing,
         )
+        raise UnreadableFile(message, file=name)
     found, start = FileRead(), rows.line_num + 1
     for row in rows:
         line, start = start, rows.line_num + 1
@@ -146,25 +159,28 @@ def _read_rows(rows: Any, name: str) -> FileRead:
 
 def _named(header: list[str], row: list[str]) -> dict[str, str]:
     if len(row) > len(header):
-        raise _BadField("row", f"has {len(row)} fields where the header has {len(header)}")
+        sizes = {"fields": len(row), "header": len(header)}
+        raise _BadField("row", Words("has %(fields)s fields where the header has %(header)s", **sizes))
     return dict(zip(header, row, strict=False))  # a spreadsheet may drop empty cells at the end
 
 
 def _assignment(row: dict[str, str], name: str, line: int) -> Assignment:
     for column in NEEDED:
         if not row.get(column, "").strip():
-            raise _BadField(column, "is empty")
+            raise _BadField(column, Words("is empty"))
         if len(row[column]) > LONGEST_FIELD or not row[column].isprintable():
-            raise _BadField(column, "is too long or holds control characters")
+            raise _BadField(column, Words("is too long or holds control characters"))
     status = row["AssignmentStatus"]
     if status not in STATUSES:
-        raise _BadField("AssignmentStatus", f"is {status[:40]!r}; known are {', '.join(STATUSES)}")
+        said = {"value": repr(status[:40]), "known": list(STATUSES)}
+        raise _BadField("AssignmentStatus", Words("is %(value)s; known are %(known)s", **said))
     accepted, submitted = (_time(row[column], column) for column in ("AcceptTime", "SubmitTime"))
     if submitted < accepted:
-        raise _BadField("SubmitTime", "is before AcceptTime")
+        raise _BadField("SubmitTime", Words("is before AcceptTime"))
     money = REWARD.fullmatch(row["Reward"].strip())
     if money is None:
-        raise _BadField("Reward", f"is {row['Reward'][:40]!r}; expected like $1.50")
+        reason = Words("is %(value)s; expected like $1.50", value=repr(row["Reward"][:40]))
+        raise _BadField("Reward", reason)
     reward = int(money[1]) * 100 + int((money[2] or "").ljust(2, "0"))
     reported = row.get("WorkTimeInSeconds", "")
     usable = re.fullmatch(r"\d{1,9}", reported, re.ASCII) is not None
@@ -198,4 +214,4 @@ def _time(value: str, column: str) -> datetime:
             return datetime(year, at, day, hour, minute, second, tzinfo=timezone(offset)).astimezone(UTC)
     except (KeyError, ValueError, OverflowError):
         pass
-    raise _BadField(column, f"is {value[:40]!r}; expected {EXPECTED_TIME}")
+    raise _BadField(column, NO_TIME.filled(value=repr(value[:40])))

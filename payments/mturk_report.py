@@ -8,8 +8,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from payments.money import exponent
+from payments.money import Money, exponent
 from payments.mturk_audit import Audit, Figures, WithoutLong
+from schemas.words import Words, in_a_row
 
 
 def hours(seconds: int) -> Decimal:
@@ -101,65 +102,91 @@ def _optional_share(share: Fraction | None) -> Decimal | None:
     return None if share is None else rounded(share, 6)
 
 
-def treatment(made: Audit) -> list[str]:
+def treatment(made: Audit) -> list[Words]:
     """Say how every oddity of the files was treated, and how much there was of it."""
-    of, odd, currency = made.figures, made.oddities, made.currency
-    by_batch = amount(made.missing_pay_by_batch, currency)
+    return [*_time_and_pay(made), *_rows(made), *_figures_said(made)]
+
+
+def _time_and_pay(made: Audit) -> list[Words]:
+    of, odd = made.figures, made.oddities
     return [
-        _all(
-            "Time runs from accept to submit, which is all that the files hold. It includes pauses and waiting in",
-            "the worker's own queue; it leaves out searching, returned HITs and qualifications.",
+        Words(
+            "Time runs from accept to submit, which is all that the files hold. It includes pauses and waiting in the "
+            "worker's own queue; it leaves out searching, returned HITs and qualifications."
         ),
-        _all(
-            f"A worker who held several HITs at once is owed each second once: {hours(of.union_seconds)} hours,",
-            f"where the assignments sum to {hours(of.sum_seconds)}. Figures per assignment use its own full time.",
+        Words(
+            "A worker who held several HITs at once is owed each second once: %(union)s hours, where the assignments "
+            "sum to %(sum)s. Figures per assignment use its own full time.",
+            union=hours(of.union_seconds),
+            sum=hours(of.sum_seconds),
         ),
-        _all(
-            f"Rejected work was worked: the time of {of.rejected} rejected assignments counts, their pay is 0."
+        Words(
+            "Rejected work was worked: the time of %(n)s rejected assignments counts, their pay is 0.",
+            n=of.rejected,
         ),
-        _all(
-            f"{odd.submitted} assignments were neither approved nor rejected yet; they count as paid, because they",
-            "are approved automatically unless the requester rejects them.",
+        Words(
+            "%(n)s assignments were neither approved nor rejected yet; they count as paid, because they are approved "
+            "automatically unless the requester rejects them.",
+            n=odd.submitted,
         ),
-        _all(
-            "No time is cut or left out, however long it is.",
-            *(_long(line, currency) for line in made.without_long),
-            "These lines show the effect; they are not the result.",
-        ),
-        _all(
-            f"{odd.instant} assignments were submitted in the second they were accepted: they count with their pay,",
-            "but have no hourly pay and are left out of medians and shares.",
-        ),
-        _all(
-            f"WorkTimeInSeconds is not used. It is absent or unusable in {odd.without_work_time} rows and differs",
-            f"from accept-to-submit by more than a second in {odd.other_work_time}.",
-        ),
-        _all(
-            f"{odd.repeated_rows} rows repeated an assignment already read, which counts once. {len(made.replaced)}",
-            "of them said something else than the row before; there the row read last counts.",
-        ),
-        _all(
-            "Missing pay is, for each worker, hours at the floor rounded up to the cent, less what was paid, never",
-            "below 0: one worker's good pay makes up for nobody else's. Settled per worker and batch, so that no",
-            f"batch makes up for another, it is {by_batch} {currency}; a second held in two batches is then in both.",
-        ),
-        _all(
-            f"The floor is {_plain(amount(made.floor, currency, 4))} {currency} per hour for everyone, wherever and",
-            "whenever they worked: the files do not say where, and a rule younger than the work is applied alike.",
+        in_a_row(
+            Words("No time is cut or left out, however long it is."),
+            *(_long(line, made.currency) for line in made.without_long),
+            Words("These lines show the effect; they are not the result."),
         ),
     ]
 
 
-def _long(line: WithoutLong, currency: str) -> str:
-    held, missing = hours(line.left_out_seconds), amount(line.figures.missing_pay, currency)
-    return (
-        f"{line.left_out} assignments took over {line.hours} h and hold {held} of the summed hours; "
-        f"without them {missing} {currency} would be missing."
+def _rows(made: Audit) -> list[Words]:
+    odd = made.oddities
+    return [
+        Words(
+            "%(n)s assignments were submitted in the second they were accepted: they count with their pay, but have no "
+            "hourly pay and are left out of medians and shares.",
+            n=odd.instant,
+        ),
+        Words(
+            "WorkTimeInSeconds is not used. It is absent or unusable in %(absent)s rows and differs from "
+            "accept-to-submit by more than a second in %(other)s.",
+            absent=odd.without_work_time,
+            other=odd.other_work_time,
+        ),
+        Words(
+            "%(n)s rows repeated an assignment already read, which counts once. %(replaced)s of them said something "
+            "else than the row before; there the row read last counts.",
+            n=odd.repeated_rows,
+            replaced=len(made.replaced),
+        ),
+    ]
+
+
+def _figures_said(made: Audit) -> list[Words]:
+    exact = f"{_plain(amount(made.floor, made.currency, 4))} {made.currency}"
+    whole = made.floor.denominator == 1
+    return [
+        Words(
+            "Missing pay is, for each worker, hours at the floor rounded up to the cent, less what was paid, never "
+            "below 0: one worker's good pay makes up for nobody else's. Settled per worker and batch, so that no batch "
+            "makes up for another, it is %(amount)s; a second held in two batches is then in both.",
+            amount=Money(made.missing_pay_by_batch, made.currency),
+        ),
+        Words(
+            "The floor is %(floor)s per hour for everyone, wherever and whenever they worked: the files do not say "
+            "where, and a rule younger than the work is applied alike.",
+            floor=Money(int(made.floor), made.currency) if whole else exact,
+        ),
+    ]
+
+
+def _long(line: WithoutLong, currency: str) -> Words:
+    return Words(
+        "%(n)s assignments took over %(hours)s h and hold %(held)s of the summed hours; without them %(missing)s would "
+        "be missing.",
+        n=line.left_out,
+        hours=line.hours,
+        held=hours(line.left_out_seconds),
+        missing=Money(line.figures.missing_pay, currency),
     )
-
-
-def _all(*parts: str) -> str:
-    return " ".join(parts)
 
 
 def _plain(number: Decimal) -> str:

@@ -33,6 +33,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final, TypeVar
 
+from schemas.words import Words
+
 
 class Category(StrEnum):
     """What credited time was spent on; A to E are charged to the requester, F to the platform."""
@@ -95,6 +97,7 @@ ENDING: Final = INTERRUPTING | {
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)
+NOTHING_OPEN: Final = Words("no work was open")
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ class Gap:
 
     start: int
     end: int
-    reason: str
+    reason: Words
 
 
 Grace = Callable[[str | None], int]
@@ -384,10 +387,11 @@ def _hear(open_units: dict[str, Event], event: Event) -> None:
         open_units[event.unit] = event
 
 
-def _reason(open_units: dict[str, Event], grace: Grace | None) -> str:
+def _reason(open_units: dict[str, Event], grace: Grace | None) -> Words:
     if not open_units:
-        return "no work was open"
+        return NOTHING_OPEN
     if grace is None:
-        return "no sign of work for longer than the grace"
+        return Words("no sign of work for longer than the grace")
     latest = max(open_units.values(), key=lambda event: event.at)
-    return f"no sign of work for longer than the grace of {grace(latest.batch)} s"
+    allowed = grace(latest.batch) * SECOND
+    return Words("no sign of work for longer than %(grace)s", grace=allowed)

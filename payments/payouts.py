@@ -22,6 +22,7 @@ from payments.due_lines import UnderpaidLine, payable, underpaid
 from payments.ledger import Entry, Journal, Move
 from payments.periods import PayPeriod, get_period
 from payments.rails import MANUAL, RAILS, Order, PayoutRail
+from schemas.words import Words
 from tasks.append_only import REFUSE, attach
 from tasks.db import Base
 from tasks.errors import Conflict, Invalid, NotFound
@@ -292,7 +293,7 @@ def _refuse_underpaid(session: Session, period: PayPeriod) -> None:
     short = underpaid(session, period.id)
     if short:
         raise UnderpaidLine(
-            f"No payout in {period.code}: {len(short)} line(s) are underpaid.",
+            Words("No payout in %(week)s, where %(n)s lines are underpaid.", week=period.code, n=len(short)),
             lines=[str(line.id) for line in short[:20]],
         )
 

@@ -19,7 +19,6 @@ from payments.applied_floors import Floors
 from payments.dues import Cost, expected_cost
 from payments.fx import NoExchangeRate
 from payments.money import ceil_minor, floor_minor
-from payments.money import text as money_text
 from payments.terms import PayTerms, terms_of
 from tasks.batches import Batch
 from tasks.items import Slot, SlotState
@@ -65,19 +64,6 @@ class Quote:
     total_p50: int
     total_p95: int
 
-    @property
-    def words(self) -> tuple[str, ...]:
-        """Say place by place where the price is under the floor at the estimated time."""
-        return tuple(
-            f"{one.place or 'Without a place'}: the price is {self._money(one.short_by)} under the floor for the "
-            f"estimated {self.estimate_seconds} s; the difference is paid as a top-up."
-            for one in self.places
-            if one.short_by and self.pay_mode == "piece"
-        )
-
-    def _money(self, amount: Fraction) -> str:
-        return f"{money_text(ceil_minor(amount), self.currency)} {self.currency}"
-
 
 @dataclass(frozen=True)
 class PastPay:
@@ -111,18 +97,6 @@ class Offer:
     def estimated(self) -> bool:
         """Whether the hourly figure is an estimate, because too few people have been paid yet."""
         return self.workers == 0
-
-    @property
-    def words(self) -> str:
-        """Say it in a sentence."""
-        floor = f"floor {self._money(self.floor)} guaranteed"
-        if self.estimated:
-            seconds = f"at the estimated {self.estimate_seconds} s"
-            return f"about {self._money(self.hourly)} per hour {seconds}, {floor}"
-        return f"{self._money(self.hourly)} per hour in the middle of {self.workers} workers, {floor}"
-
-    def _money(self, amount: Fraction) -> str:
-        return f"{money_text(floor_minor(amount), self.currency)} {self.currency}"
 
 
 def quote(session: Session, batch: Batch, now: datetime) -> Quote:

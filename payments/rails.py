@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from payments.money import text
+from schemas.words import Words
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -31,6 +32,7 @@ class PayoutRail(Protocol):
     """One way to send money; it sees orders and no database."""
 
     name: str
+    words: Words
 
     def render(self, run_id: UUID, orders: Sequence[Order]) -> bytes:
         """Write the orders as the bytes that are handed over; equal orders give equal bytes."""
@@ -41,6 +43,7 @@ class ManualFileRail:
     """A CSV file for people who pay by hand and confirm with the bank's reference."""
 
     name = "manual"
+    words = Words("by hand")
 
     def render(self, run_id: UUID, orders: Sequence[Order]) -> bytes:  # noqa: ARG002  the file names each payout
         """Write the file, by payout id."""

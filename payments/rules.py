@@ -17,8 +17,9 @@ from sqlalchemy import CheckConstraint, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from payments.canonical import moment
-from payments.floors import Resolution, document_hash, hourly_rate, name, resolve, why
+from payments.floors import Resolution, document_hash, hourly_rate, name, resolve
 from schemas.pay_rules import check
+from schemas.words import Words
 from tasks.db import Base, new_id
 from tasks.errors import Conflict, Invalid, NotFound
 
@@ -39,11 +40,11 @@ __all__ = (
     "shipped",
     "suspended",
     "verify",
-    "why",
 )
 
 SHIPPED: Final = Path(__file__).parent / "rule_documents"
 VERIFIERS: Final = 2
+UNVERIFIED: Final = Words("demo, unverified")
 KEPT_READINGS: Final = 8
 STATUSES: Final = ("draft", "in_force", "suspended", "repealed", "superseded")
 
@@ -101,8 +102,7 @@ def record(session: Session, document: dict[str, Any], now: datetime) -> PayRule
     """
     problems = check(document)
     if problems:
-        shown = [{"pointer": p.pointer, "message": p.message, "hint": p.hint} for p in problems]
-        raise InvalidRule(problems=shown)
+        raise InvalidRule(problems=[problem.as_json() for problem in problems])
     fingerprint = document_hash(document)
     stored = _find(session, document["id"], document["version"])
     if stored is not None:
@@ -152,7 +152,10 @@ def change_status(
 ) -> PayRule:
     """Follow a court or a decree, named by its instrument; a lifted suspension brings a rule back."""
     if status not in STATUSES[1:]:
-        raise InvalidRule(f"A recorded rule becomes one of {', '.join(STATUSES[1:])}.", status=status)
+        known = list(STATUSES[1:])
+        raise InvalidRule(
+            Words("A recorded rule becomes one of %(statuses)s.", statuses=known), status=status
+        )
     rule = _locked(session, rule_id, version)
     if status == "in_force" and len(rule.verified_by) < VERIFIERS:
         raise NotVerified(rule=f"{rule_id}@{version}")
@@ -168,7 +171,7 @@ def ship(session: Session, now: datetime, verified_by: Sequence[str] = ()) -> li
         signed = {entry["who"] for entry in rule.verified_by}
         for who in verified_by:
             if who not in signed:
-                verify(session, rule.rule_id, rule.version, who, now, note="demo, unverified")
+                verify(session, rule.rule_id, rule.version, who, now, note=UNVERIFIED)
     return rules
 
 

@@ -23,6 +23,7 @@ from payments.canonical import moment
 from payments.money import PLAIN, exponent, minor
 from payments.paid_time import grace_seconds
 from payments.settings import PaymentSettings
+from schemas.words import Words
 from tasks.append_only import attach, only_grows
 from tasks.batches import Batch
 from tasks.db import Base
@@ -328,7 +329,10 @@ def _number(
     except InvalidOperation:
         fits = False
     if not fits:
-        raise WrongTerms(f"Write a number from {low} to {high}, in steps of {step}.", field=field)
+        said = {"low": low, "high": high, "step": step}
+        raise WrongTerms(
+            Words("Write a number from %(low)s to %(high)s, in steps of %(step)s.", **said), field=field
+        )
     return number.quantize(step)
 
 

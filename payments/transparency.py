@@ -33,6 +33,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from payments.canonical import canonical
 from payments.ledger import Check, Journal
+from payments.ledger_checks import check
 from payments.merkle import (
     consistency_path,
     inclusion_path,
@@ -46,6 +47,7 @@ from payments.merkle import (
 )
 from payments.signed_note import Head, sign, verify_note
 from payments.statements import documents
+from schemas.words import Words
 from tasks.append_only import attach, only_grows
 from tasks.db import Base
 from tasks.errors import Conflict, NotFound
@@ -265,10 +267,10 @@ def checks(session: Session, before: datetime) -> list[Check]:
     forked = [str(length) for length, kept in signed.items() if covered.get(length) != kept]
     whole = grown == count and covered[count] == root_at(session, grown)
     return [
-        Check("every journal is in the log", not missing, f"{missing} missing" if missing else ""),
-        Check("every logged journal is as it was", not changed, ", ".join(changed)),
-        Check("the tree covers the entries", whole, "" if whole else f"{count} entries"),
-        Check("every signed head covers the entries", not forked, ", ".join(forked)),
+        check(Words("every journal is in the log"), [Words("%(n)s missing", n=missing)] if missing else []),
+        check(Words("every logged journal is as it was"), changed),
+        check(Words("the tree covers the entries"), [] if whole else [Words("%(n)s entries", n=count)]),
+        check(Words("every signed head covers the entries"), forked),
     ]
 
 

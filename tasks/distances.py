@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from schemas.fields import KINDS
+from schemas.words import Words
 from tasks import agreement
 from tasks.agreement import Answers, Measure, Metric
 from tasks.marks import Corners, Stretch, overlap, stretches
@@ -30,7 +31,7 @@ SHARE_DIGITS: Final = 6
 ALIKE_MIN: Final = 0.5
 """What two answers with marks share at least if one supports the other."""
 
-NO_LABELS: Final = "Gwet’s AC1 needs answers that are equal or not; marks agree in part."
+NO_LABELS: Final = Words("Gwet’s AC1 needs answers that are equal or not; marks agree in part.")
 
 
 @dataclass(frozen=True)

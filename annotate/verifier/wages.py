@@ -218,5 +218,5 @@ TOLD = (
 
 def _told(entry: Row) -> Row:
     if entry["kind"] == "sensitive_multiplier":
-        return {name: value for name, value in entry.items() if name != "note"}
+        return entry
     return {name: entry[name] for name in TOLD if name in entry}

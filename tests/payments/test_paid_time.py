@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from payments.dues import Worked, line
 from payments.paid_time import (
     ENDING,
+    NOTHING_OPEN,
     OPENING,
     Category,
     Declared,
@@ -30,6 +31,7 @@ from payments.paid_time import (
     split,
     uncredited,
 )
+from schemas.words import Words
 
 G = 120
 
@@ -104,13 +106,13 @@ def test_the_nairobi_morning_whatever_the_first_tab_sends_meanwhile() -> None:
 
 def test_what_was_not_credited_is_named() -> None:
     shares = allocate(measure(MORNING, grace), [READING])
-    silence = "no sign of work for longer than the grace of 120 s"
+    silence = Words("no sign of work for longer than 120 s")
     assert uncredited(MORNING, shares, grace) == [Gap(at("09:26:40"), at("09:27:00"), silence)]
     measured = allocate(measure(MORNING, grace))
     assert uncredited(MORNING, measured, grace) == [Gap(at("09:21:40"), at("09:27:00"), silence)]
     later = Event(at("10:00:00"), Kind.open, "x4", "X")
     assert uncredited([*MORNING, later], [*shares], grace)[-1] == Gap(
-        at("09:42:00"), at("10:00:00"), "no work was open"
+        at("09:42:00"), at("10:00:00"), NOTHING_OPEN
     )
     assert uncredited([], [], grace) == []
     assert "120" not in uncredited(MORNING, shares)[0].reason

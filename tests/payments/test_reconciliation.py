@@ -87,7 +87,7 @@ def test_a_missing_line_and_a_missing_payslip_are_found(session: Session, week: 
     session.execute(delete(Payslip).where(Payslip.worker_id == week.amina.id))
     found = wrong(session)
     assert found["everybody paid for a closed period has exactly one payslip per currency"] == (
-        f"2026-W47 worker {week.amina.id}"
+        f"2026-W47 {week.amina.id}"
     )
     session.execute(delete(DueLine).where(DueLine.worker_id == week.brian.id))
     found = wrong(session)

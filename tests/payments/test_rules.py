@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from payments import rules
-from payments.floors import NoRule, document_hash, hourly, hourly_rate, hours_in, name, resolve, why
+from payments.floors import NoRule, document_hash, hourly, hourly_rate, hours_in, name, note, resolve
 from payments.rules import (
     AlreadyVerified,
     InvalidRule,
@@ -163,9 +163,8 @@ def test_nairobi(shipped_in_force: list[dict[str, Any]]) -> None:
         "KE.general.cities.labourer@1": False,
         "platform.KE@1": True,
     }
-    assert why(floor)[0] == (
-        "platform.KE@1 (platform): 275.00 KES an hour (its own hourly amount); applies, the highest"
-    )
+    platform = next(entry for entry in floor.trace if entry["applied"])
+    assert note(platform) == "275.00 KES an hour (its own hourly amount); applies, the highest"
     assert json.loads(json.dumps(floor.trace)) == floor.trace
 
 
@@ -193,7 +192,7 @@ def test_where_the_law_states_none_the_platform_floor_applies(
     assert (int(floor.rate), floor.currency, floor.rule) == (580, "EUR", "platform.default@1")
     none = next(entry for entry in floor.trace if entry["rule"] == f"{place}.none@1")
     assert not none["applied"]
-    assert "never read as zero" in none["note"]
+    assert "never read as zero" in note(none)
     assert "hourly" not in none
 
 
@@ -237,7 +236,7 @@ def test_suspended_is_shown_and_not_applied() -> None:
     shown = next(entry for entry in floor.trace if entry["rule"] == "PH@2")
     assert (shown["applied"], shown["status"]) == (False, "suspended")
     assert Fraction(shown["hourly"]) == Fraction(75500, 7)
-    assert "suspended, not applied" in shown["note"]
+    assert "suspended, not applied" in note(shown)
 
 
 @pytest.mark.parametrize("status", ["draft", "repealed", "superseded"])
@@ -256,7 +255,7 @@ def test_promises_and_agreements_raise_and_benchmarks_advise() -> None:
     assert resolve([law, agreement, benchmark], "AA", None, TODAY, no_conversion).rule == "agreement@1"
     floor = resolve([law, promise, agreement, benchmark], "AA", None, TODAY, no_conversion)
     assert (floor.rule, int(floor.rate)) == ("promise@1", 1200)
-    assert "advice" in next(entry["note"] for entry in floor.trace if entry["rule"] == "living@1")
+    assert "advice" in next(note(entry) for entry in floor.trace if entry["rule"] == "living@1")
     low = {**agreement, "rates": [{"per": "hour", "amount": "3"}]}
     assert resolve([law, low], "AA", None, TODAY, no_conversion).rule == "law@1"
 

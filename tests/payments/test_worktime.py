@@ -317,7 +317,7 @@ def test_every_gap_says_why(session: Session, now: datetime, held: Assignment, w
     )
     gaps = worktime.gaps_of(session, worker.id, now, now + HOUR)
     assert [(gap.end - gap.start, gap.reason) for gap in gaps] == [
-        (480, "no sign of work for longer than the grace of 120 s"),
+        (480, "no sign of work for longer than 120 s"),
         (240, "no work was open"),
     ]
     (inside,) = worktime.gaps_of(session, worker.id, now + timedelta(minutes=5), now + timedelta(minutes=11))
