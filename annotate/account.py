@@ -260,7 +260,7 @@ def _join_page(visit: Visit, token: str, role: str, problem: str, status: int = 
         status,
         token=token,
         role=role,
-        places=[{"value": code, "label": visit.formats.place(code)} for code in PLACES],
+        places=i18n.alphabetical([{"value": code, "label": visit.formats.place(code)} for code in PLACES]),
         languages_of_work=[{"value": code, "label": name} for code, name in i18n.LANGUAGES.items()],
         problem=visit.gettext(problem) if problem else "",
         given=visit.form,

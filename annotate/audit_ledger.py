@@ -24,6 +24,7 @@ from payments.accounts import CHART, Account
 from payments.due_lines import DueLine
 from payments.ledger import Journal
 from payments.payouts import Payout
+from payments.rails import RAILS
 from payments.reports import ReportKind
 from payments.statements import Line, documents, statement
 from payments.transparency import JOURNAL, Checkpoint
@@ -86,7 +87,7 @@ class LedgerPages(Controller):
         return visit.page(
             "audit/ledger.html",
             accounts=shown,
-            named=names(visit.session, [one.code for one in shown]),
+            named=names(visit, [one.code for one in shown]),
             kinds=list(CHART),
             q=q,
             kind=kind,
@@ -109,7 +110,7 @@ class LedgerPages(Controller):
             "audit/account.html",
             account=account,
             lines=shown,
-            named=names(visit.session, [account.code, *(one.counterpart for one in shown)]),
+            named=names(visit, [account.code, *(one.counterpart for one in shown)]),
             before=before,
             following=shown[-1].version if len(lines) > ROWS_A_PAGE else None,
         )
@@ -133,10 +134,10 @@ class LedgerPages(Controller):
             "audit/journal.html",
             journal=journal,
             document=document,
-            named=names(visit.session, codes),
+            named=names(visit, codes),
             cause=cause_of(visit.session, journal),
             place=place_of(visit.session, JOURNAL, str(journal.id)),
-            actor=actor(visit.session, journal.actor),
+            actor=actor(visit, journal.actor),
         )
 
 
@@ -249,8 +250,9 @@ def lines_before(session: Session, account: Account, before: int | None) -> list
     return statement(session, account.code, ROWS_A_PAGE + 1, limited)
 
 
-def names(session: Session, codes: list[str]) -> dict[str, Named]:
+def names(visit: Visit, codes: list[str]) -> dict[str, Named]:
     """Name accounts as people read them."""
+    session = visit.session
     parts = {code: OWNER.fullmatch(code) for code in codes}
     owners: dict[str, UUID] = {}
     for match in parts.values():
@@ -270,27 +272,30 @@ def names(session: Session, codes: list[str]) -> dict[str, Named]:
             continue
         owner = match[2] or ""
         person = people.get(owners[owner]) if owner in owners else None
-        said = (
-            public_name(person) if person else titles.get(owners[owner], owner) if owner in owners else owner
-        )
-        made[code] = Named(code, match[1], said, match[3])
+        said = titles.get(owners[owner], owner) if owner in owners else rail_name(visit, owner)
+        made[code] = Named(code, match[1], public_name(visit, person) if person else said, match[3])
     return made
 
 
-def public_name(person: Person) -> str:
+def public_name(visit: Visit, person: Person) -> str:
     """Name somebody to an organizer: workers by pseudonym, requesters by organisation, others by role."""
     if person.role == Role.REQUESTER:
-        return person.organisation or f"requester {person.id.hex[-6:]}"
-    return person.pseudonym if person.role == Role.WORKER else person.role
+        return person.organisation or f"{visit.gettext('requester')} {person.id.hex[-6:]}"
+    return person.pseudonym if person.role == Role.WORKER else visit.gettext(person.role)
 
 
-def actor(session: Session, written: str) -> str:
+def rail_name(visit: Visit, owner: str) -> str:
+    """Name a rail; whatever else an account belongs to (a pair of currencies) is a code."""
+    return visit.formats.say(RAILS[owner].words) if owner in RAILS else owner
+
+
+def actor(visit: Visit, written: str) -> str:
     """Name who booked a journal: a part of the product, or somebody by role."""
     try:
-        person = session.get(Person, UUID(written))
+        person = visit.session.get(Person, UUID(written))
     except ValueError:
-        return written
-    return public_name(person) if person else written
+        return {"payroll": visit.gettext("the closing of the period")}.get(written, written)
+    return public_name(visit, person) if person else written
 
 
 def cause_of(session: Session, journal: Journal) -> Cause:

@@ -16,13 +16,14 @@ from litestar.params import FromPath
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from annotate import access, wage_views
+from annotate import access, pay_views, wage_views
 from annotate.audit import line_summary
 from annotate.audit_ledger import Place, place_of
 from annotate.visit import Visit
 from payments import worktime
 from payments.canonical import digest
 from payments.due_lines import Draft, DueLine, evidence, payable
+from payments.floors import note
 from payments.fx import FxRate
 from payments.paid_time import Gap, Share
 from payments.payroll import drafts_for
@@ -30,6 +31,7 @@ from payments.periods import PayPeriod, get_period, period_named
 from payments.rules import PayRule
 from payments.terms import PayTerms, find_terms, plain
 from payments.transparency import JOURNAL
+from schemas.words import Words
 from tasks.errors import FairlabelError
 from tasks.people import Person, get_person
 
@@ -43,7 +45,7 @@ class Step:
     rule: str
     kind: str
     applied: bool
-    note: str
+    note: Words
     source: dict[str, str] | None
     sha256: str
 
@@ -121,7 +123,7 @@ class LineApi(Controller):
     def line(self, visit: NamedDependency[Visit], line_id: FromPath[UUID]) -> dict[str, Any]:
         """Give a line with its evidence computed again, its rules, and its place in the log."""
         line = access.line_for(visit.session, visit.organizer(), line_id)
-        made = view_of(visit.session, line)
+        made, say_all = view_of(visit.session, line), visit.formats.say_all
         return line_summary(line) | {
             "period": made.period.code,
             "worker": made.worker.pseudonym,
@@ -129,15 +131,15 @@ class LineApi(Controller):
             "charge_currency": line.charge_currency,
             "fee": line.fee,
             "rule_sha256": line.rule_sha256,
-            "trace": line.trace,
-            "rules": [asdict(one) for one in made.steps],
+            "trace": pay_views.noted(visit, line.trace),
+            "rules": say_all([asdict(one) for one in made.steps]),
             "fx": line.fx,
             "fx_rates": [rate_json(one) for one in made.rates],
             "evidence_digest": line.evidence_digest.hex(),
             "evidence_as_booked": made.evidence.same,
-            "evidence_trouble": made.evidence.trouble or None,
+            "evidence_trouble": visit.formats.say(made.evidence.trouble) or None,
             "intervals": [asdict(one) for one in made.evidence.shares],
-            "gaps": [asdict(one) for one in made.evidence.gaps],
+            "gaps": say_all([asdict(one) for one in made.evidence.gaps]),
             "log": asdict(made.place) if made.place else None,
         }
 
@@ -195,7 +197,7 @@ def steps_of(session: Session, line: DueLine) -> list[Step]:
             rule=entry["rule"],
             kind=entry.get("kind", ""),
             applied=bool(entry.get("applied")),
-            note=entry.get("note", ""),
+            note=note(entry),
             source=sources.get(entry.get("sha256", "")),
             sha256=entry.get("sha256", ""),
         )

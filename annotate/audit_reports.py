@@ -16,8 +16,7 @@ from annotate import access, heartbeat, report_views
 from annotate.audit import named_period
 from annotate.visit import Visit
 from payments import reports
-from payments.ledger_checks import Check
-from payments.reports import Report, ReportKind
+from payments.reports import Report, ReportKind, checks_of
 from tasks import progress
 
 
@@ -32,8 +31,7 @@ class ReportPages(Controller):
         """Show what the last check of the books found, and how far the next one is."""
         visit.organizer()
         standing = report_views.standing(visit.session, ReportKind.BOOKS)
-        found = standing.made.result["checks"] if standing.made and standing.made.result else []
-        checks = [Check(**one) for one in found]
+        checks = checks_of(standing.made)
         return visit.page(
             "audit/checks.html",
             checks=checks,
@@ -71,18 +69,18 @@ class ReportApi(Controller):
     @post("/checks", sync_to_thread=True, status_code=202)
     def check(self, visit: NamedDependency[Visit]) -> dict[str, Any]:
         """Have the books recomputed from the facts; once it is made, `ok` is whether everything holds."""
-        return report_views.as_json(visit.session, ask(visit, ReportKind.BOOKS))
+        return report_views.as_json(visit, ask(visit, ReportKind.BOOKS))
 
     @post("/hours/count", sync_to_thread=True, status_code=202)
     def count(self, visit: NamedDependency[Visit], period: FromQuery[str]) -> dict[str, Any]:
         """Have everybody's credited time of a week counted; once it is made, /hours gives it."""
-        return report_views.as_json(visit.session, ask(visit, ReportKind.HOURS, period))
+        return report_views.as_json(visit, ask(visit, ReportKind.HOURS, period))
 
     @get("/reports/{report_id:uuid}", sync_to_thread=True)
     def report(self, visit: NamedDependency[Visit], report_id: FromPath[UUID]) -> dict[str, Any]:
         """Give a report: when it was asked for, how far it is, what it found."""
         report = access.report_for(visit.session, visit.organizer(), report_id)
-        return report_views.as_json(visit.session, report)
+        return report_views.as_json(visit, report)
 
 
 def ask(visit: Visit, kind: ReportKind, period: str = "") -> Report:

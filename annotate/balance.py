@@ -138,7 +138,7 @@ def _page(
         lines=sorted(lines, key=lambda line: line.journal.id, reverse=True),
         paid=next((line for line in lines if str(line.journal.id) == paid and line.line_ref), None),
         batch=_batch_of(visit, viewer, given["batch"]),
-        named=names(visit.session, [line.counterpart for line in lines]),
+        named=names(visit, [line.counterpart for line in lines]),
         errors=errors,
         given=given,
     )

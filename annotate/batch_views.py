@@ -18,7 +18,7 @@ from tasks import consensus, intake, progress
 from tasks.batches import Batch, BatchState, item_counts, slot_counts
 from tasks.distances import measures
 from tasks.errors import FairlabelError
-from tasks.intake import Upload, UploadState
+from tasks.intake import Upload, UploadProblem, UploadState
 from tasks.items import SlotState
 from tasks.projects import Definition, Project
 
@@ -95,7 +95,7 @@ def live_context(visit: Visit, batch: Batch) -> dict[str, Any]:
         "batch": batch,
         "uploads": uploads,
         "how_far": _how_far(visit, uploads),
-        "problems": [row for rows in bad.values() for row in rows],
+        "problems": [bad_row(visit, row) for rows in bad.values() for row in rows],
         "items": item_counts(visit.session, [batch.id])[batch.id],
         "standing": None if batch.state == BatchState.DRAFT else standing(visit, batch),
         "reserve": _reserve(visit, batch),
@@ -163,13 +163,13 @@ def list_json(visit: Visit, found: list[Batch]) -> list[dict[str, Any]]:
             "project_id": str(batch.project_id),
             "name": batch.name,
             "state": batch.state,
-            "pause_reason": batch.pause_reason,
+            "pause_reason": visit.formats.say(batch.pause_reason),
             "answers_wanted": batch.answers_wanted,
             "answers_max": batch.answers_max,
             "languages": batch.languages,
             "content_classes": batch.content_classes,
             "items": items[batch.id],
-            "uploads": [_upload(upload, how_far) for upload in uploads[batch.id]],
+            "uploads": [_upload(visit, upload, how_far) for upload in uploads[batch.id]],
         }
         for batch in found
     ]
@@ -177,15 +177,12 @@ def list_json(visit: Visit, found: list[Batch]) -> list[dict[str, Any]]:
 
 def upload_json(visit: Visit, upload: Upload) -> dict[str, Any]:
     """Give an upload as the API writes it."""
-    return _upload(upload, _how_far(visit, [upload]))
+    return _upload(visit, upload, _how_far(visit, [upload]))
 
 
 def problems_json(visit: Visit, upload: Upload) -> list[dict[str, Any]]:
     """Give an upload's bad rows as the API writes them."""
-    return [
-        {"line": one.line, "field": one.field, "value": one.value, "reason": one.reason, "hint": one.hint}
-        for one in intake.problems_of(visit.session, [upload.id])[upload.id]
-    ]
+    return [bad_row(visit, one) for one in intake.problems_of(visit.session, [upload.id])[upload.id]]
 
 
 def problems_file(visit: Visit, upload: Upload) -> Response[bytes]:
@@ -194,11 +191,21 @@ def problems_file(visit: Visit, upload: Upload) -> Response[bytes]:
     writer = csv.writer(out)
     writer.writerow(["line", "field", "value", "reason", "remedy"])
     for one in intake.problems_of(visit.session, [upload.id])[upload.id]:
-        writer.writerow(
-            [one.line, *(export_cell(cell) for cell in (one.field, one.value, one.reason, one.hint))]
-        )
+        row = bad_row(visit, one)
+        writer.writerow([row.pop("line"), *map(export_cell, row.values())])
     headers = {"content-disposition": f'attachment; filename="problems-{upload.id}.csv"'}
     return Response(out.getvalue().encode(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def bad_row(visit: Visit, one: UploadProblem) -> dict[str, Any]:
+    say = visit.formats.say
+    return {
+        "line": one.line,
+        "field": one.field,
+        "value": one.value,
+        "reason": say(one.reason),
+        "hint": say(one.hint),
+    }
 
 
 def _how_far(visit: Visit, uploads: list[Upload]) -> dict[UUID, int]:
@@ -209,7 +216,7 @@ def _how_far(visit: Visit, uploads: list[Upload]) -> dict[UUID, int]:
     }
 
 
-def _upload(upload: Upload, how_far: dict[UUID, int]) -> dict[str, Any]:
+def _upload(visit: Visit, upload: Upload, how_far: dict[UUID, int]) -> dict[str, Any]:
     return {
         "id": str(upload.id),
         "file_name": upload.file_name,
@@ -219,7 +226,7 @@ def _upload(upload: Upload, how_far: dict[UUID, int]) -> dict[str, Any]:
         "rows_good": upload.rows_good,
         "rows_known": upload.rows_known,
         "rows_bad": upload.rows_bad,
-        "message": upload.message,
+        "message": visit.formats.say(upload.message),
     }
 
 
@@ -236,7 +243,7 @@ def _agreement(visit: Visit, batch: Batch, field: Field) -> dict[str, Any]:
         "answers": len(answers),
         "metric": found.metric,
         **{
-            name: {"value": measure.value, "why": measure.why}
+            name: {"value": measure.value, "why": visit.formats.say(measure.why)}
             for name, measure in (("alpha", found.alpha), ("percent", found.percent), ("ac1", found.ac1))
         },
     }

@@ -25,6 +25,7 @@ from annotate.quote_views import quote_json
 from annotate.visit import Visit, before_the_body
 from payments import funding, terms
 from schemas.uploads import FILE_BYTES_MAX
+from schemas.words import Words
 from tasks import batches, intake, projects
 from tasks.batches import Batch, BatchNotDraft, BatchState
 from tasks.errors import Conflict, Invalid
@@ -34,6 +35,7 @@ from tasks.queue import enqueue
 
 UPLOAD_BYTES_MAX = FILE_BYTES_MAX + (1 << 20)
 PIECE_BYTES = 1 << 18
+PAUSED = Words("Paused by the requester")
 
 
 class NewBatch(msgspec.Struct, forbid_unknown_fields=True):
@@ -179,9 +181,7 @@ class BatchPages(Controller):
     def pause(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> Response[Any]:
         """Stop new offers."""
         batch = access.batch_for(visit.session, visit.requester(), batch_id)
-        batches.pause_batch(
-            visit.session, batch, visit.text("reason", 300) or visit.gettext("Paused by the requester")
-        )
+        batches.pause_batch(visit.session, batch, visit.text("reason", 300) or PAUSED)
         return Redirect(f"/batches/{batch.id}")
 
     @get("/batches/{batch_id:uuid}/close", sync_to_thread=True)

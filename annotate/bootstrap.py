@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 
 from annotate import auth
 from payments import fx, rules
+from payments.rules import UNVERIFIED
+from schemas.words import Words
 from tasks.people import Person, Role, add_person
 
-VERIFIED_BY: Final = ("demo", "demo, unverified")
+VERIFIED_BY: Final = (Words("demo"), UNVERIFIED)
 PROVIDER: Final = "demo"
 NOTE: Final = "Demo figure, rounded; not for paying anybody."
 EUR_IN: Final = {

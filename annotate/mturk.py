@@ -111,7 +111,7 @@ class TurkApi(Controller):
         visit.organizer()
         wanted = floor_of(visit.text("floor", 60).strip() or "US", visit.now.date())
         made = audit_of(visit.form.get("files", []), wanted)
-        return Response(ENCODER.encode(document(made)), media_type="application/json")
+        return Response(ENCODER.encode(document(visit, made)), media_type="application/json")
 
 
 def floor_of(named: str, day: date) -> Floor:
@@ -146,13 +146,17 @@ def names(files: Sequence[UploadFile]) -> list[str]:
     return made
 
 
-def document(made: Audited) -> dict[str, Any]:
+def document(visit: Visit, made: Audited) -> dict[str, Any]:
     """Write the audit as one document."""
-    return as_json(made.audit) | {
-        "floor_origin": made.floor.origin,
-        "unusable_rows": made.unusable,
-        "problems": [asdict(one) for one in made.problems],
-    }
+    written: dict[str, Any] = visit.formats.say_all(
+        as_json(made.audit)
+        | {
+            "floor_origin": made.floor.origin,
+            "unusable_rows": made.unusable,
+            "problems": [asdict(one) for one in made.problems],
+        }
+    )
+    return written
 
 
 def page(

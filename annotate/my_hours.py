@@ -36,6 +36,7 @@ from tasks.people import MORE_HOURS, Person
 
 DAYS_MAX = 31
 DECLARATIONS_SHOWN = 50
+WIDE, SLIM = 660, 320
 LOCAL = "%Y-%m-%dT%H:%M:%S"
 
 
@@ -210,7 +211,7 @@ def csv_of(visit: Visit, found: Sequence[Row], names: dict[UUID, Named]) -> byte
     zone, kinds = visit.formats.zone, timeline.category_words(visit)
     for row in found:
         title = pay_views.name_of(visit, row.batch_id, names).title if row.credited else ""
-        kind = kinds[row.category] if row.category else timeline.reason_words(visit, row.reason)
+        kind = kinds[row.category] if row.category else visit.formats.say(row.reason)
         times = [edge.astimezone(zone).isoformat() for edge in (row.start, row.end)]
         said = [*times, row.seconds, "yes" if row.credited else "no", title, kind]
         write([export_cell(str(cell)) for cell in said])
@@ -256,7 +257,7 @@ def _overview_page(visit: Visit, person: Person, day: date, added: str) -> Respo
         sunday=monday + timedelta(days=6),
         today=day_of(visit, person, ""),
         days=[_day(visit, monday + timedelta(days=n), spent, day) for n in range(7)],
-        bars=[_bars(visit, monday, spent, width) for width in (660, 320)],
+        bars=[_bars(visit, monday, spent, width) for width in (WIDE, SLIM)],
         total=sum(spent.values()),
         today_total=spent.get(day, 0),
         most=(DAY_HARD, WEEK_HARD) if MORE_HOURS in person.consents else (DAY_SOFT, WEEK_SOFT),
@@ -275,7 +276,7 @@ def _day(visit: Visit, day: date, spent: dict[date, int], chosen: date) -> dict[
 def _bars(visit: Visit, monday: date, spent: dict[date, int], width: int) -> plots.Plot:
     days = [monday + timedelta(days=n) for n in range(7)]
     return plots.day_bars(
-        [(visit.formats.weekday(day), spent.get(day, 0)) for day in days],
+        [(visit.formats.weekday(day, narrow=width < WIDE), spent.get(day, 0)) for day in days],
         say=visit.formats.hours,
         limit=DAY_SOFT,
         limit_label=visit.gettext("8 hours"),
@@ -294,7 +295,7 @@ def _row(visit: Visit, row: Row, found: Sequence[Row], names: dict[UUID, Named])
         "credited": row.credited,
         "work": pay_views.name_of(visit, row.batch_id, names).title if row.credited else "",
         "kind": timeline.category_words(visit)[row.category] if row.category else "",
-        "why": timeline.reason_words(visit, row.reason),
+        "why": visit.formats.say(row.reason),
         "href": "" if row.credited else href + (f"&batch={batch}" if batch else ""),
     }
 
@@ -311,7 +312,7 @@ def _declaration(visit: Visit, one: Declaration, names: dict[UUID, Named]) -> di
     }
     text, kind = states[DeclarationState(one.state)]
     return {
-        "span": f"{f.moment(one.start_at)} – {f.time(one.end_at)}",
+        "span": f"{f.moment(one.start_at)} – {f.clock(one.end_at)}",
         "added": f.duration(one.added_seconds),
         "work": pay_views.name_of(visit, one.batch_id, names).title,
         "reason": one.reason,

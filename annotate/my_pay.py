@@ -19,7 +19,7 @@ from annotate.pay_views import PayLine
 from annotate.visit import Visit
 from payments import payouts, payroll, payslips
 from payments.money import text
-from payments.paid_time import Category, Gap
+from payments.paid_time import NOTHING_OPEN, Category, Gap
 from payments.payslips import Payslip
 from payments.periods import WEEK, get_period, start_of
 from tasks.people import Person
@@ -120,7 +120,7 @@ class MyPayApi(Controller):
         person = visit.worker().person
         late = payroll.corrections(visit.session, person.id, visit.now, visit.now)
         return {
-            "added_to_settled_weeks": [line_json(pay_views.correcting(draft)) for draft in late],
+            "added_to_settled_weeks": [line_json(visit, pay_views.correcting(draft)) for draft in late],
             "weeks": [
                 week_json(visit, person, start) for start in pay_views.open_weeks(visit.session, visit.now)
             ],
@@ -175,13 +175,13 @@ class MyPayApi(Controller):
         viewer = visit.worker()
         found = access.own_line_for(visit.session, viewer, line_id)
         seen = recomputed(visit.session, found)
-        return line_json(pay_views.booked(found)) | {
+        return line_json(visit, pay_views.booked(found)) | {
             "id": str(found.id),
             "journal": found.journal_id,
             "evidence": found.evidence_digest.hex(),
             "evidence_as_booked": seen.same,
             "shares": [[one.start, one.end, one.unit, one.category.value] for one in seen.shares],
-            "gaps": [[one.start, one.end, one.reason] for one in seen.gaps],
+            "gaps": [[one.start, one.end, visit.formats.say(one.reason)] for one in seen.gaps],
         }
 
 
@@ -202,7 +202,7 @@ def week_json(visit: Visit, person: Person, start: datetime) -> dict[str, Any]:
         "starts_at": start.isoformat(),
         "ends_at": (start + WEEK).isoformat(),
         "over": visit.now >= start + WEEK,
-        "lines": [line_json(line) for line in lines],
+        "lines": [line_json(visit, line) for line in lines],
         "due": {
             group[0].currency: text(sum(line.due for line in group), group[0].currency)
             for group in pay_views.by_currency(lines)
@@ -210,7 +210,7 @@ def week_json(visit: Visit, person: Person, start: datetime) -> dict[str, Any]:
     }
 
 
-def line_json(line: PayLine) -> dict[str, Any]:
+def line_json(visit: Visit, line: PayLine) -> dict[str, Any]:
     """Give a line for programs; amounts are decimal text, the rate is exact minor units per hour."""
     return {
         "batch": str(line.batch_id) if line.batch_id else None,
@@ -224,7 +224,7 @@ def line_json(line: PayLine) -> dict[str, Any]:
         "due": text(line.due, line.currency),
         "rate": str(line.rate),
         "rule": line.rule,
-        "trace": line.trace,
+        "trace": pay_views.noted(visit, line.trace),
         "corrects_week": line.corrects_week or None,
     }
 
@@ -252,9 +252,9 @@ def _payslip_page(visit: Visit, slip: Payslip, link: str = "") -> Response[Any]:
 
 def _gaps(visit: Visit, gaps: list[Gap], rows: list[timeline.Row]) -> list[dict[str, Any]]:
     """Write the gaps within a line's time, without the hours in which no work was open."""
-    found = [timeline.uncredited(gap) for gap in gaps if gap.reason != timeline.NOTHING_OPEN]
+    found = [timeline.uncredited(gap) for gap in gaps if gap.reason != NOTHING_OPEN]
     return [
-        {"row": row, "why": timeline.reason_words(visit, row.reason)}
+        {"row": row, "why": visit.formats.say(row.reason)}
         for row in found
         if rows and row.start >= rows[0].start and row.end <= rows[-1].end
     ]

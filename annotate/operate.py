@@ -191,7 +191,7 @@ def trouble_of(visit: Visit, period: PayPeriod) -> list[Trouble]:
     """Name what keeps a closing period open: stored lines that underpay, and workers who cannot be settled."""
     session = visit.session
     made = [
-        Trouble(f"{line.id}: {visit.formats.money(line.due, line.currency)}", f"/audit/lines/{line.id}")
+        Trouble(f"{line.id} – {visit.formats.money(line.due, line.currency)}", f"/audit/lines/{line.id}")
         for line in underpaid(session, period.id)[:LINES_NAMED]
     ]
     settled = {line.worker_id for line in payroll.lines_of(session, period.id)}
@@ -202,7 +202,9 @@ def trouble_of(visit: Visit, period: PayPeriod) -> list[Trouble]:
                 for draft in payroll.drafts_for(session, period, worker_id, visit.now):
                     check_paid(draft.line, worker_id)
         except FairlabelError as problem:
-            made.append(Trouble(problem.message, f"/audit/workers/{worker_id}?period={period.code}"))
+            made.append(
+                Trouble(visit.gettext(problem.message), f"/audit/workers/{worker_id}?period={period.code}")
+            )
     return made[: 2 * LINES_NAMED]
 
 

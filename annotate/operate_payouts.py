@@ -25,6 +25,8 @@ from payments import payouts
 from payments.money import text as money_text
 from payments.payouts import UNDER_WAY, Payout, PayoutRun, PayoutState
 from payments.periods import PayPeriod
+from payments.rails import RAILS
+from schemas.words import Words
 from tasks.errors import Conflict, Invalid
 from tasks.people import Person
 
@@ -64,6 +66,11 @@ class RunView:
     sums: Sums
     payouts: list[Payout]
     people: dict[UUID, Person]
+
+    @property
+    def rail(self) -> Words:
+        """How the money is sent."""
+        return RAILS[self.run.rail].words
 
 
 class PayoutPages(Controller):
@@ -262,7 +269,7 @@ def run_file(visit: Visit, run: PayoutRun) -> Response[bytes]:
 
 def check_total(view: RunView, typed: str) -> None:
     """Compare the typed total with what is under way. Raises WrongTotal."""
-    plain = typed.strip().replace("\u00a0", "").replace(" ", "").replace(view.run.currency, "")
+    plain = "".join(typed.replace(view.run.currency, "").split())
     expected = money_text(view.sums.under_way, view.run.currency)
     if plain not in {expected, expected.replace(".", ",")}:
         raise WrongTotal

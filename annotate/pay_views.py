@@ -20,6 +20,7 @@ from payments import payroll
 from payments.due_lines import Draft, DueLine
 from payments.dues import hourly_equivalent
 from payments.earnings import DraftLine, lines_for
+from payments.floors import SENSITIVE, note
 from payments.paid_time import Category
 from payments.payouts import Payout, PayoutRun, PayoutState
 from payments.payslips import Payslip, hours_text
@@ -215,6 +216,11 @@ def how(visit: Visit, line: PayLine) -> str:
     )
 
 
+def noted(visit: Visit, trace: Trace) -> list[dict[str, Any]]:
+    """Give a trace with what each entry means for the floor."""
+    return [{**entry, "note": visit.formats.say(note(entry))} for entry in trace]
+
+
 def trace_words(visit: Visit, trace: Trace) -> list[dict[str, Any]]:
     """Write what was considered for a floor, the applied rule first."""
     kinds = {
@@ -223,14 +229,14 @@ def trace_words(visit: Visit, trace: Trace) -> list[dict[str, Any]]:
         "platform": visit.gettext("this platform's floor"),
         "requester_promise": visit.gettext("the requester's promise"),
         "benchmark": visit.gettext("advice"),
-        "sensitive_multiplier": visit.gettext("surcharge for sensitive content"),
+        SENSITIVE: visit.gettext("surcharge for sensitive content"),
     }
     ordered = sorted(trace, key=lambda entry: not entry["applied"])
     return [
         {
             "rule": entry["rule"],
             "kind": kinds.get(entry["kind"], entry["kind"]),
-            "note": entry["note"],
+            "note": visit.formats.say(note(entry)),
             "applied": entry["applied"],
         }
         for entry in ordered
@@ -287,8 +293,8 @@ def payslip(visit: Visit, slip: Payslip, *, own: bool) -> dict[str, Any]:
         "Each line is the greater of the agreed pay and the credited time at the floor. Nothing is deducted."
     )
     if hourly:
-        said = {"hourly": f.money(Fraction(hourly), currency), "hours": totals["hours"]}
-        rule += " " + visit.gettext("Over %(hours)s hours that is %(hourly)s an hour.") % said
+        said = {"hourly": f.amount(hourly, currency), "hours": totals["hours"]}
+        rule += " " + visit.gettext("Over %(hours)s of credited time that is %(hourly)s an hour.") % said
     return {
         "title": visit.gettext("Payslip %(code)s") % {"code": document["period"]["code"]},
         "period": f"{f.span(start, end)}{when}",
@@ -338,7 +344,8 @@ def _slip_line(visit: Visit, line: dict[str, Any], currency: str, *, own: bool) 
         amount = line["due"]
         note = visit.gettext("added to week %(week)s, %(hours)s") % {"week": week, "hours": line["hours"]}
     elif line["agreed"]:
-        amount, note = line["agreed"], visit.gettext("%(n)s answers") % {"n": f.number(line["answers"])}
+        amount = line["agreed"]
+        note = visit.ngettext("%(num)s answer", "%(num)s answers", line["answers"])
     else:
         amount, note = line["due"], _at_floor(visit, line, currency)
     title = line.get("title") or name_of(visit, None, {}).title

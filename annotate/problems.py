@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 Asked = Request[Any, Any, Any]
 
 OF_THE_FRAMEWORK: Final = {
+    400: "What was sent does not have the form that this address takes.",
     404: "There is nothing at this address.",
     405: "This address does not take this kind of request.",
 }
@@ -105,11 +106,13 @@ def unexpected(request: Asked, error: Exception) -> Response[Any]:
 
 
 def answer(request: Asked, status: int, name: str, sentence: str, details: dict[str, Any]) -> Response[Any]:
-    """Write the problem in the form that the asker reads."""
+    """Write the problem in the form and in the language that the asker reads."""
+    lang = i18n.choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
+    formats = i18n.formats(lang)
+    sentence, details = formats.say(sentence), formats.say_all(details)
     if _program(request):
         body = {"type": f"/help/errors#{name}", "title": name, "status": status, "detail": sentence} | details
         return Response(msgspec.json.encode(body), status_code=status, media_type="application/problem+json")
-    lang = i18n.choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
     context = {
         "viewer": None,
         "csrf": "",
@@ -121,9 +124,9 @@ def answer(request: Asked, status: int, name: str, sentence: str, details: dict[
         "path": request.url.path,
         "flash": [],
         "demo": False,
-        "f": i18n.Formats(lang),
+        "f": formats,
         "status": status,
-        "sentence": i18n.translations(lang).gettext(sentence),
+        "sentence": sentence,
         "problems": details.get("problems", []),
         "limit_bytes": details.get("limit_bytes"),
         "reference": details.get("reference") if status == HTTPStatus.INTERNAL_SERVER_ERROR else None,

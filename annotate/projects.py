@@ -47,7 +47,7 @@ class Projects(Controller):
         visit.requester()
         ready = examples()
         text = pretty(ready.get(example, ready["sentiment"]))
-        return _form(visit, example=example, definition=text, name="", purpose="", problems=[])
+        return _form(visit, [], example=example, definition=text, name="", purpose="")
 
     @post("/", sync_to_thread=True)
     def create(self, visit: NamedDependency[Visit]) -> Response[Any]:
@@ -58,9 +58,7 @@ class Projects(Controller):
         document, problems = read(text)
         if visit.text("action", 10) == "check" or problems or not name.strip() or not purpose.strip():
             status = 200 if visit.text("action", 10) == "check" else 422
-            return _form(
-                visit, status, example="", definition=text, name=name, purpose=purpose, problems=problems
-            )
+            return _form(visit, problems, status, example="", definition=text, name=name, purpose=purpose)
         project = projects.create_project(
             visit.session,
             requester_id=viewer.person.id,
@@ -136,8 +134,8 @@ class ProjectsApi(Controller):
         """Say all problems and doubts of a definition, by JSON pointer."""
         visit.requester()
         return {
-            "problems": [_problem(one) for one in check(data.definition)],
-            "warnings": [_problem(one) for one in warnings(data.definition)],
+            "problems": said(visit, check(data.definition)),
+            "warnings": said(visit, warnings(data.definition)),
         }
 
     @get("/projects", sync_to_thread=True)
@@ -232,17 +230,30 @@ def as_json(visit: Visit, found: list[Project]) -> list[dict[str, Any]]:
     ]
 
 
-def _problem(problem: Problem) -> dict[str, str]:
-    return {"pointer": problem.pointer, "message": problem.message, "hint": problem.hint}
+def ready(visit: Visit) -> list[tuple[str, str]]:
+    """Name the example definitions."""
+    words = {
+        "boxes": visit.gettext("Boxes"),
+        "entities": visit.gettext("Names in a text"),
+        "relevance": visit.gettext("Relation of two sentences"),
+        "sentiment": visit.gettext("Sentiment"),
+    }
+    return [(name, words.get(name, name)) for name in examples()]
 
 
-def _form(visit: Visit, status: int = 200, **context: Any) -> Response[Any]:
-    definition = None if context["problems"] else _parsed(context["definition"])
+def said(visit: Visit, problems: list[Problem]) -> list[dict[str, str]]:
+    """Say problems in the reader's language."""
+    return [visit.formats.say_all(one.as_json()) for one in problems]
+
+
+def _form(visit: Visit, problems: list[Problem], status: int = 200, **context: Any) -> Response[Any]:
+    definition = None if problems else _parsed(context["definition"])
     return visit.page(
         "projects/new.html",
         status,
-        ready=list(examples()),
+        ready=ready(visit),
         preview=preview(visit, definition) if definition else None,
+        problems=said(visit, problems),
         right=definition is not None and visit.text("action", 10) == "check",
         **context,
     )
@@ -257,7 +268,7 @@ def _editor(
         status,
         project=project,
         definition=text,
-        problems=problems,
+        problems=said(visit, problems),
         preview=preview(visit, definition) if definition else None,
         right=definition is not None and visit.text("action", 10) == "check",
     )

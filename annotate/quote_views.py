@@ -45,7 +45,7 @@ def quote_json(visit: Visit, batch: Batch) -> dict[str, Any]:
         "estimate_seconds_p95": found.estimate_seconds_p95,
         **{name: text(getattr(found, name), found.currency) for name in amounts},
         "places": [{"place": one.place, "workers": one.workers, "rule": one.rule} for one in found.places],
-        "words": list(found.words),
+        "words": list(filter(None, [_low(visit, found)])),
     }
 
 

@@ -1,6 +1,6 @@
 """What reports say to an organizer: how far one is, what the last one found, and everybody's hours of a week."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,9 +8,10 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from annotate.visit import Visit
 from payments import reports
 from payments.periods import PayPeriod
-from payments.reports import Report, ReportKind, ReportState
+from payments.reports import Report, ReportKind, ReportState, checks_of
 from payments.wages import DAY_HARD, DAY_SOFT, WEEK_HARD, WEEK_SOFT
 from tasks import progress
 from tasks.people import Person
@@ -61,9 +62,9 @@ def standing(session: Session, kind: ReportKind, subject: str = "") -> Standing:
     )
 
 
-def as_json(session: Session, report: Report) -> dict[str, Any]:
+def as_json(visit: Visit, report: Report) -> dict[str, Any]:
     """Write a report for programs: how far it is, and what a check of the books found."""
-    how_far = progress.progress_of(session, report.id)
+    how_far = progress.progress_of(visit.session, report.id)
     written: dict[str, Any] = {
         "id": str(report.id),
         "kind": report.kind,
@@ -75,10 +76,10 @@ def as_json(session: Session, report: Report) -> dict[str, Any]:
         "progress": {"done": how_far.done, "total": how_far.total} if how_far else None,
     }
     if report.kind == ReportKind.BOOKS and report.result is not None:
-        checks = report.result["checks"]
+        checks = checks_of(report)
         written |= {
-            "ok": all(one["ok"] for one in checks),
-            "checks": checks,
+            "ok": all(one.ok for one in checks),
+            "checks": visit.formats.say_all([asdict(one) for one in checks]),
             "journal": report.result["journal"],
         }
     return written

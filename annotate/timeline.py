@@ -4,7 +4,6 @@ Neighbouring seconds of the same batch and kind are one row, however many items 
 between the first and the last sign of work stands in exactly one row.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,10 +14,8 @@ from annotate import pay_views
 from annotate.visit import Visit
 from payments import worktime
 from payments.paid_time import Category, Gap, Share
+from schemas.words import NOTHING, Words
 from tasks.batches import Named
-
-NOTHING_OPEN = "no work was open"
-GRACE = re.compile(r"no sign of work for longer than the grace of (\d+) s")
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Row:
     end: datetime
     batch_id: UUID | None
     category: Category | None
-    reason: str
+    reason: Words
 
     @property
     def seconds(self) -> int:
@@ -53,10 +50,10 @@ def blocks(shares: Sequence[Share]) -> list[Row]:
     """Join neighbouring shares of the same batch and category."""
     made: list[Row] = []
     for share in shares:
-        row = Row(_at(share.start), _at(share.end), _batch(share), share.category, "")
+        row = Row(_at(share.start), _at(share.end), _batch(share), share.category, NOTHING)
         last = made[-1] if made else None
         if last and last.end == row.start and (last.batch_id, last.category) == (row.batch_id, row.category):
-            made[-1] = Row(last.start, row.end, row.batch_id, row.category, "")
+            made[-1] = Row(last.start, row.end, row.batch_id, row.category, NOTHING)
         else:
             made.append(row)
     return made
@@ -82,16 +79,6 @@ def category_words(visit: Visit) -> dict[Category, str]:
     }
 
 
-def reason_words(visit: Visit, reason: str) -> str:
-    """Say why seconds are not credited."""
-    if found := GRACE.fullmatch(reason):
-        said = {"grace": visit.formats.duration(int(found[1]))}
-        return visit.gettext("no sign of work for longer than %(grace)s") % said
-    if reason == NOTHING_OPEN:
-        return visit.gettext("no work was open")
-    return reason
-
-
 def as_json(visit: Visit, row: Row, names: dict[UUID, Named]) -> dict[str, Any]:
     """Give a row for programs."""
     return {
@@ -102,7 +89,7 @@ def as_json(visit: Visit, row: Row, names: dict[UUID, Named]) -> dict[str, Any]:
         "batch": str(row.batch_id) if row.batch_id else None,
         "title": pay_views.name_of(visit, row.batch_id, names).title if row.credited else None,
         "category": row.category.value if row.category else None,
-        "reason": row.reason or None,
+        "reason": visit.formats.say(row.reason) or None,
     }
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from annotate import auth, i18n, rendering
 from annotate.forms import FORM_TYPES, Form
 from annotate.settings import WebSettings
+from schemas.words import Words
 from tasks import clock
 from tasks.db import engine_for, transaction
 from tasks.errors import Invalid, NotAllowed
@@ -91,9 +92,12 @@ class Visit:
         """Give a text field of the sent form, '' if it is missing. Raises Invalid above `most` characters."""
         value = self.form.get(name, "")
         if not isinstance(value, str):
-            raise Invalid(f"The field {name} has to be text.")
+            raise Invalid(Words("The field %(name)s has to be text.", name=name))
         if len(value) > most or "\x00" in value:
-            raise Invalid(f"The field {name} is too long or holds a character that cannot be stored.")
+            message = Words(
+                "The field %(name)s is too long or holds a character that cannot be stored.", name=name
+            )
+            raise Invalid(message)
         return value
 
     def count_attempt(self, what: str, account: str = "") -> None:
@@ -107,11 +111,15 @@ class Visit:
     @property
     def formats(self) -> i18n.Formats:
         """How the viewer's language and time zone write things."""
-        return i18n.Formats(self.lang, self.viewer.person.time_zone if self.viewer else "UTC")
+        return i18n.formats(self.lang, self.viewer.person.time_zone if self.viewer else "UTC")
 
     def gettext(self, text: str) -> str:
-        """Translate a text into the visit's language."""
-        return i18n.translations(self.lang).gettext(text)
+        """Say a text in the visit's language, or words with their values."""
+        return self.formats.say(text)
+
+    def ngettext(self, one: str, more: str, n: int) -> str:
+        """Say how many there are; the text holds the number as %(num)s, as in templates."""
+        return i18n.translations(self.lang).ngettext(one, more, n) % {"num": self.formats.number(n)}
 
     def confirm(self, title: str, means: Sequence[str], does: str, back: str) -> Response[str]:
         """Ask once more before what cannot be taken back; the answer is posted to the address of this look."""

@@ -158,10 +158,10 @@ def draw(view: WageView, formats: Formats, floor_word: str) -> Drawing | None:
     shares = [Fraction(one.hourly_before or 0) / (one.floor_rate or 1) * PERCENT for one in rows]
 
     def say(value: int | Fraction) -> str:
-        return f"{int(value)} %"
+        return formats.percent(Fraction(int(value), 100))
 
     step = bar_step(shares, PERCENT)
-    wide, slim = both(shares, step=step, say=say, least=PERCENT, floor_label=f"{floor_word} 100 %")
+    wide, slim = both(shares, step=step, say=say, least=PERCENT, floor_label=f"{floor_word} {say(PERCENT)}")
     return Drawing(wide, slim, say(step), in_percent=True)
 
 

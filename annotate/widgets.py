@@ -15,6 +15,7 @@ from markupsafe import Markup
 from annotate.visit import Visit
 from schemas.definition import Shown, TaskDefinition
 from schemas.fields import Field, rating_range
+from schemas.words import Words
 from tasks.assignments import Assignment
 from tasks.errors import Invalid
 from tasks.items import Item
@@ -107,13 +108,13 @@ def _value(field: Field, sent: Any) -> Any:
     if field.kind == "choices":
         return sent if isinstance(sent, list) else [sent]
     if not isinstance(sent, str):
-        raise Invalid(f"The field {field.label} was sent more than once.")
+        raise Invalid(Words("The field %(name)s was sent more than once.", name=field.label))
     if field.kind in {"choice", "text"}:
         return sent
     try:
         return json.loads(sent, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise Invalid(f"The field {field.label} needs a number.") from None
+        raise Invalid(Words("The field %(name)s needs a number.", name=field.label)) from None
 
 
 def _no_constant(name: str) -> Any:

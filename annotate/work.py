@@ -16,6 +16,7 @@ from litestar.response import Redirect
 from annotate import access, heartbeat, i18n, offers, widgets, work_views
 from annotate.account import PLACES, local
 from annotate.auth import Viewer
+from annotate.i18n import alphabetical
 from annotate.offers import Listed
 from annotate.visit import Visit
 from payments import rules
@@ -79,7 +80,7 @@ class Work(Controller):
             batch=batch,
             instructions=widgets.markdown(definition.instructions),
             version=version.number,
-            examples=work_views.examples(definition),
+            examples=work_views.examples(visit, definition),
             **work_views.unread(visit, viewer.person, batch, listed_one(visit, viewer, batch)),
         )
 
@@ -183,7 +184,7 @@ def _settings_page(
 ) -> Response[Any]:
     spoken = {code for batch in open_batches(visit.session) for code in batch.languages}
     codes = list({*COMMON_LANGUAGES, *i18n.LANGUAGES, *person.languages, *spoken})
-    languages = sorted(zip(work_views.language_names(visit, codes), codes, strict=True))
+    languages = zip(codes, work_views.language_names(visit, codes), strict=True)
     areas = {
         (rule["jurisdiction"], rule["area"])
         for rule in rules.in_force(visit.session, visit.now)
@@ -198,8 +199,11 @@ def _settings_page(
         given=given or {},
         chosen=[chosen] if isinstance(chosen, str) else chosen,
         errors=errors,
-        places=[{"value": code, "label": visit.formats.place(code)} for code in places],
-        areas=[{"value": area, "label": f"{visit.formats.place(at)}: {area}"} for at, area in sorted(areas)],
-        languages_of_work=[{"value": code, "label": name} for name, code in languages],
+        places=alphabetical([{"value": code, "label": visit.formats.place(code)} for code in places]),
+        areas=[
+            {"value": area, "label": f"{visit.formats.place(at)}, {visit.formats.area(area)}"}
+            for at, area in sorted(areas)
+        ],
+        languages_of_work=alphabetical([{"value": code, "label": name} for code, name in languages]),
         consents=work_views.consents(visit, person),
     )

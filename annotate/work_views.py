@@ -6,7 +6,7 @@ beside the floor that is sure. All amounts are in the reader's own currency.
 
 from typing import Any
 
-from annotate import i18n, offers, widgets
+from annotate import offers, widgets
 from annotate.offers import Listed
 from annotate.visit import Visit
 from payments.money import floor_minor, text
@@ -65,8 +65,7 @@ def rate(visit: Visit, pay: Offer | None) -> dict[str, str]:
 
 def left_words(visit: Visit, left: int) -> str:
     """Say how many items there are for this worker."""
-    said = i18n.translations(visit.lang).ngettext("%(n)s item left", "%(n)s items left", left)
-    return said % {"n": visit.formats.number(left)}
+    return visit.ngettext("%(num)s item left", "%(num)s items left", left)
 
 
 def price_words(visit: Visit, pay: Offer) -> str:
@@ -132,9 +131,9 @@ def consents(visit: Visit, person: Person, only: list[str] | None = None) -> lis
     return [{"name": name, "label": words[name], "given": name in person.consents} for name in names]
 
 
-def examples(definition: TaskDefinition) -> list[dict[str, Any]]:
+def examples(visit: Visit, definition: TaskDefinition) -> list[dict[str, Any]]:
     """Prepare a definition's answered examples for reading."""
-    return [_example(definition, one) for one in definition.examples]
+    return [_example(visit, definition, one) for one in definition.examples]
 
 
 def as_json(visit: Visit, one: Listed) -> dict[str, Any]:
@@ -195,11 +194,11 @@ def _estimate(visit: Visit, pay: Offer, floor: str) -> dict[str, str]:
     return {"unit": unit, "basis": basis}
 
 
-def _example(definition: TaskDefinition, one: Example) -> dict[str, Any]:
+def _example(visit: Visit, definition: TaskDefinition, one: Example) -> dict[str, Any]:
     return {
         "shown": [widgets.shown_part(definition, part, one.data) for part in definition.show],
         "answers": [
-            {"label": field.label, "value": _said(field, one.answer[field.name], one.data)}
+            {"label": field.label, "value": _said(visit, field, one.answer[field.name], one.data)}
             for field in definition.fields
             if field.name in one.answer
         ],
@@ -207,13 +206,14 @@ def _example(definition: TaskDefinition, one: Example) -> dict[str, Any]:
     }
 
 
-def _said(field: Field, value: Any, data: dict[str, Any]) -> str:
+def _said(visit: Visit, field: Field, value: Any, data: dict[str, Any]) -> str:
     """Write an answer as a person would."""
     labels = {option.value: option.label for option in field.options}
     if field.kind == "spans":
         whole = str(data.get(field.source or "", ""))
         marks = [(labels.get(m["label"], m["label"]), whole[m["start"] : m["end"]]) for m in value]
-        return ", ".join(f"{label}: “{words}”" for label, words in marks)
+        marked = visit.gettext("%(label)s: “%(words)s”")
+        return ", ".join(marked % {"label": label, "words": words} for label, words in marks)
     if field.kind == "boxes":
         return ", ".join(str(labels.get(mark["label"], mark["label"])) for mark in value)
     if isinstance(value, list):

@@ -1,8 +1,8 @@
 """Collects all that people read into the catalogues of annotate/locale; `make messages` runs it.
 
-Texts stand in templates, in Python as `gettext("…")`, in the docstrings of errors, which are the sentences shown, in
-the messages with which errors are raised, in the names of checks, and in a few tables. Existing translations are kept;
-a text that is gone leaves the catalogue.
+Texts stand in templates, in Python as `gettext("…")` or `Words("…")`, in the docstrings of errors, which are the
+sentences shown, in the messages with which errors are raised, and in a few tables of names. Existing translations are
+kept; a text that is gone leaves the catalogue.
 """
 
 import ast
@@ -18,22 +18,25 @@ from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "annotate" / "locale"
-METHODS = [("**/templates/**.html", "jinja2"), ("**.py", "python")]
-OPTIONS = {"**/templates/**.html": {"trimmed": "true", "silent": "false", "newstyle_gettext": "true"}}
-KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2)}
-PACKAGES = ("tasks", "payments", "annotate")
+METHODS = [("templates/**.html", "jinja2"), ("**.py", "python")]
+OPTIONS = {"templates/**.html": {"trimmed": "true", "silent": "false", "newstyle_gettext": "true"}}
+KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "Words": None}
+PACKAGES = ("schemas", "tasks", "payments", "annotate")
+NOT_READ = ("frontend/", "verifier/", "migrations/")
 
 
 def collected() -> Catalog:
     """Give everything that has to be translated."""
     catalog = Catalog(project="Fairlabel", fuzzy=False)
-    found = extract_from_dir(ROOT / "annotate", METHODS, OPTIONS, keywords=KEYWORDS)
-    for name, line, message, _, context in found:
-        if not name.startswith(("frontend/", "verifier/", "migrations/")):
-            catalog.add(message, locations=[(name, 0 * line)], context=context)
+    for package in PACKAGES:
+        for name, _, message, _, context in extract_from_dir(
+            ROOT / package, METHODS, OPTIONS, keywords=KEYWORDS
+        ):
+            if message and not name.startswith(NOT_READ):
+                catalog.add(message, locations=[(name, 0)], context=context)
     for sentence, place in sorted(error_sentences().items()):
         catalog.add(sentence, locations=[(place, 0)])
-    for sentence, place in sorted((raised_sentences() | check_names() | tables()).items()):
+    for sentence, place in sorted((raised_sentences() | tables()).items()):
         catalog.add(sentence, locations=[(place, 0)])
     return catalog
 
@@ -73,33 +76,20 @@ def raised_sentences() -> dict[str, str]:
     return found
 
 
-def check_names() -> dict[str, str]:
-    """Give the names of all checks of the books, with the file of each."""
-    from payments.ledger_checks import CHECKS
-    from payments.reconciliation import QUERIES
-
-    found = dict.fromkeys(CHECKS, "payments/ledger_checks.py") | dict.fromkeys(
-        QUERIES, "payments/reconciliation.py"
-    )
-    for name in ("payments/reconciliation.py", "payments/transparency.py"):
-        for node in ast.walk(ast.parse((ROOT / name).read_text())):
-            match node:
-                case ast.Call(func=ast.Name(id="Check" | "_check"), args=[ast.Constant(value=str(said)), *_]):
-                    found[said] = name
-    return found
-
-
 def tables() -> dict[str, str]:
-    """Give what pages look up: navigation, roles, why agreement has no value, errors that are not ours."""
+    """Give what pages look up: navigation, roles, errors that are not ours, what we say in the shipped rules."""
     from annotate.problems import OF_THE_FRAMEWORK, UNEXPECTED
     from annotate.rendering import NAVIGATION
-    from tasks import agreement
+    from payments.rules import shipped
     from tasks.people import Role
 
     found = {label: "annotate/rendering.py" for links in NAVIGATION.values() for label, _, _ in links}
     found |= {str(role): "tasks/people.py" for role in Role}
     found |= dict.fromkeys((*OF_THE_FRAMEWORK.values(), UNEXPECTED), "annotate/problems.py")
-    return found | dict.fromkeys((agreement.NO_PAIRS, agreement.ONE_LABEL), "tasks/agreement.py")
+    rules = shipped()
+    found |= {one["note"]: "payments/rule_documents" for one in rules if one.get("note")}
+    own = {one["source"]["title"] for one in rules if one["kind"] == "platform"}
+    return found | dict.fromkeys(sorted(own), "payments/rule_documents")
 
 
 def update(lang: str) -> Catalog:

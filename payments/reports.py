@@ -6,7 +6,6 @@ as it is, and a newer one follows. Its times are those of the process, also wher
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -18,7 +17,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from payments import reconciliation, transparency, wages
 from payments.ledger import Journal
+from payments.ledger_checks import Check
 from payments.periods import PeriodState, period_named, periods
+from schemas.words import put_together, taken_apart
 from tasks.db import Base, new_id
 from tasks.errors import NotFound
 from tasks.queue import enqueue
@@ -137,6 +138,12 @@ def under_way(session: Session, kind: ReportKind, subject: str = "") -> Report |
     return session.scalar(query)
 
 
+def checks_of(report: Report | None) -> list[Check]:
+    """Give what a check of the books found; nothing where it is not made."""
+    found = report.result["checks"] if report and report.result else []
+    return [Check(put_together(one["name"]), one["ok"], put_together(one["detail"])) for one in found]
+
+
 def sweep(session: Session, at: datetime) -> None:
     """Send again what waits to be made, and ask for what has grown old: nobody has to think of checking the books."""
     for report_id in session.scalars(select(Report.id).where(Report.ended_at.is_(None))):
@@ -165,7 +172,10 @@ def _books(session: Session, _subject: str, now: datetime, say: Say) -> dict[str
         *transparency.checks(session, now - FACTS_OLD_ENOUGH),
     ]
     last = session.scalar(select(func.max(Journal.id)))
-    return {"checks": [asdict(one) for one in checks], "journal": last}
+    kept = [
+        {"name": taken_apart(one.name), "ok": one.ok, "detail": taken_apart(one.detail)} for one in checks
+    ]
+    return {"checks": kept, "journal": last}
 
 
 def _hours(session: Session, subject: str, _now: datetime, say: Say) -> dict[str, Any]:

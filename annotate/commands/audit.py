@@ -39,6 +39,7 @@ def audit() -> None:
 @click.option("--all-workers", is_flag=True, help="List every worker, not only those with most missing.")
 def mturk(files: tuple[Path, ...], floor: str, *, as_document: bool, all_workers: bool) -> None:
     """Say what the work in these result FILES paid by the hour, and what a floor would have added."""
+    from annotate.i18n import formats
     from payments.mturk_audit import audit as audited
     from payments.mturk_audit import floor_named
     from payments.mturk_files import read
@@ -56,17 +57,20 @@ def mturk(files: tuple[Path, ...], floor: str, *, as_document: bool, all_workers
     except FairlabelError as problem:
         click.echo(problem.message, err=True)
         sys.exit(2)
-    problems = [asdict(each) for each in (*(p for one in found for p in one.problems), *made.replaced)]
-    document = as_json(made) | {
-        "floor_origin": wanted.origin,
-        "unusable_rows": sum(each.unusable for each in found),
-        "problems": problems,
-    }
+    problems = [*(problem for one in found for problem in one.problems), *made.replaced]
+    document = formats("en").say_all(
+        as_json(made)
+        | {
+            "floor_origin": wanted.origin,
+            "unusable_rows": sum(each.unusable for each in found),
+            "problems": [asdict(each) for each in problems],
+        }
+    )
     if as_document:
         click.echo(msgspec.json.Encoder(decimal_format="number").encode(document))
     else:
         show(Console(highlight=False), document, len(made.workers) if all_workers else WORKERS_SHOWN)
-        for each in problems[:PROBLEMS_SHOWN]:
+        for each in document["problems"][:PROBLEMS_SHOWN]:
             click.echo("{file} line {line}: {field} {reason}.".format(**each), err=True)
         if document["unusable_rows"]:
             click.echo(f"{document['unusable_rows']} rows could not be used and are in no figure.", err=True)

@@ -5,10 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from gettext import NullTranslations
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import factories
 import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 from conftest import make_database
 from litestar import Litestar
 from litestar.testing import TestClient
@@ -19,7 +25,7 @@ import annotate.jobs
 import annotate.tables
 import payments.jobs
 import tasks.jobs
-from annotate import auth
+from annotate import auth, i18n, rendering
 from annotate.app import create_app
 from annotate.settings import WebSettings
 from annotate.visit import CLOCK_HEADER, COOKIE
@@ -29,6 +35,7 @@ from tasks.db import Base, engine_for, transaction
 from tasks.people import Person, Role
 from tasks.settings import TaskSettings
 
+FRENCH = Path(i18n.__file__).parent / "locale" / "fr" / "LC_MESSAGES" / "messages.po"
 SECRET = "kX9q2vW7mZ4tB8nC3rL6yH1pD5sF0gJa"
 
 
@@ -108,3 +115,28 @@ def site(server_url: str) -> Iterator[Site]:
     jobs_settings.undo()
     tasks.jobs.settings.cache_clear()
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def french() -> Catalog:
+    """The French catalogue as it is kept."""
+    return read_po(BytesIO(FRENCH.read_bytes()), locale="fr")
+
+
+@pytest.fixture
+def compiled(french: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NullTranslations]:
+    """Let pages use the catalogue as it is kept, compiled into a folder of this test."""
+    path = tmp_path / "locale" / "fr" / "LC_MESSAGES" / "messages.mo"
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as out:
+        write_mo(out, french)
+    monkeypatch.setattr(i18n, "files", lambda _: tmp_path)
+    forget()
+    yield i18n.translations("fr")
+    forget()
+
+
+def forget() -> None:
+    """Have catalogues read again."""
+    i18n.translations.cache_clear()
+    rendering.environment.cache_clear()

@@ -164,7 +164,8 @@ def test_a_run_goes_to_the_bank_and_is_confirmed_with_its_total(site: Any, close
         empty = client.post(f"{address}/confirm", data={"reference": " ", "total": row["amount"]})
         assert empty.status_code == 422
         assert "reference of a payment" in empty.text
-        paid = client.post(f"{address}/confirm", data={"reference": "BANK 77", "total": row["amount"]})
+        typed = row["amount"].replace(".", ",") + "\u202f"
+        paid = client.post(f"{address}/confirm", data={"reference": "BANK 77", "total": typed})
         assert paid.status_code == 200
         assert "BANK 77" in paid.text
         back = client.post(f"{address}/{payout.id}", data={"action": "fail", "words": "Account closed"})

@@ -1,38 +1,44 @@
 """Every text that people read has its French, with the same placeholders; templates say nothing past the catalogue."""
 
+import ast
 import importlib.util
 import re
 from gettext import GNUTranslations
 from html import unescape
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from babel.messages.catalog import Catalog, Message
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from jinja2 import Environment
 from litestar import get
 from litestar.testing import TestClient
 from markupsafe import Markup
 
-from annotate import i18n, rendering
-
 ROOT = Path(__file__).resolve().parents[2]
-FRENCH = ROOT / "annotate" / "locale" / "fr" / "LC_MESSAGES" / "messages.po"
+PACKAGES = ("schemas", "tasks", "payments", "annotate")
 TEMPLATES = sorted((ROOT / "annotate" / "templates").rglob("*.html"))
+COMMAND_LINE = {
+    *(
+        "commands",
+        "stack",
+        "verifier",
+        "frontend",
+        "words.py",
+        "api_client.py",
+        "api_steps.py",
+        "recordings.py",
+    ),
+    *("replay.py", "replay_checks.py", "assets.py"),
+}
+"""Where words are made of templates, or are said on the command line alone, which speaks English."""
+AT_THE_START = {"KeyError", "TypeError", "UnsafeSetting", "ValueError"}
+"""What nobody reads but those who write or start the program."""
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd%]|\{\w*\}|<[^>]+>|`[^`]+`")
 SAME_IN_ALL_LANGUAGES = {"Fairlabel", "h", "s"}
 NAMED_IN_ALL_LANGUAGES = {"Fairlabel", "Enter", "Tab", "Esc", "Shift", "Ctrl", "Ctrl+Z", "Africa/Nairobi"}
 TEXT_ATTRIBUTE = re.compile(r'\b(?:aria-label|aria-description|title|placeholder|alt)="([^"<>]*)"')
 PLAIN_SPACE = re.compile(r"(?<! ) [:;!?»]|« |[^\s(«]«|\w'\w")
-
-
-@pytest.fixture(scope="module")
-def french() -> Catalog:
-    """The catalogue as it is kept."""
-    return read_po(BytesIO(FRENCH.read_bytes()), locale="fr")
 
 
 @pytest.fixture(scope="module")
@@ -44,25 +50,6 @@ def collected() -> list[Message]:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return [message for message in module.collected() if message.id]
-
-
-@pytest.fixture
-def compiled(french: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Let pages use the catalogue, compiled into a folder of this test."""
-    path = tmp_path / "locale" / "fr" / "LC_MESSAGES" / "messages.mo"
-    path.parent.mkdir(parents=True)
-    with path.open("wb") as out:
-        write_mo(out, french)
-    monkeypatch.setattr(i18n, "files", lambda _: tmp_path)
-    forget()
-    yield i18n.translations("fr")
-    forget()
-
-
-def forget() -> None:
-    """Have catalogues read again."""
-    i18n.translations.cache_clear()
-    rendering.environment.cache_clear()
 
 
 def forms(message: Message | None) -> list[str]:
@@ -102,8 +89,8 @@ def test_french_is_set_as_french_is(french: Catalog) -> None:
 
 
 def test_the_compiled_catalogue_knows_plurals_and_errors(compiled: GNUTranslations) -> None:
-    said = [compiled.ngettext("%(n)s item left", "%(n)s items left", n) for n in (0, 1, 2)]
-    assert said == ["%(n)s élément restant"] * 2 + ["%(n)s éléments restants"]
+    said = [compiled.ngettext("%(num)s item left", "%(num)s items left", n) for n in (0, 1, 2)]
+    assert said == ["%(num)s élément restant"] * 2 + ["%(num)s éléments restants"]
     assert compiled.gettext("Your role does not allow this.") == "Votre rôle ne le permet pas."
 
 
@@ -150,11 +137,55 @@ def test_a_template_says_nothing_past_the_catalogue(path: Path) -> None:
     assert not unmarked_strings(source), "Mark it with _()."
 
 
+def test_the_workspace_brings_the_words_of_its_script() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "annotate" / "frontend" / "src").rglob("*.ts"))
+    brought = (ROOT / "annotate" / "templates" / "work" / "workspace.html").read_text()
+    said = set(re.findall(r'\bt\("([^"]+)"', source))
+    assert said == set(re.findall(r'"([^"]+)": _\("\1"\)', brought))
+    assert len(said) > 30
+
+
 def test_the_look_for_unmarked_text_finds_some() -> None:
     assert unmarked_text("<p>Hello {{ name }}</p>") == {"Hello"}
     assert unmarked_text('<p title="Hello">{{ _("Hello") }}</p>') == {"Hello"}
     assert unmarked_strings('{{ button("Send it", "primary") }}') == {"Send it"}
     assert unmarked_strings('{{ button(_("Send it"), "primary") }}') == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_text_is_put_together_past_the_catalogue(package: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}: {ast.unparse(node)[:80]}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if not set(path.relative_to(ROOT).parts) & COMMAND_LINE
+        for node in ast.walk(ast.parse(path.read_text()))
+        if put_together(node)
+    ]
+    assert not wrong, "Use Words with a literal text and values."
+
+
+def test_the_look_for_texts_put_together_finds_some() -> None:
+    past = ('Words(f"{n} rows")', "Words(text)", 'raise Invalid(f"{n} rows")', 'raise Invalid("a" + b)')
+    fine = (
+        'Words("%(n)s rows", n=n)',
+        'raise Invalid("No rows.")',
+        'raise Invalid(Words("No."))',
+        "raise Wrong(x)",
+    )
+    assert [any(map(put_together, ast.walk(ast.parse(one)))) for one in past] == [True] * len(past)
+    assert [any(map(put_together, ast.walk(ast.parse(one)))) for one in fine] == [False] * len(fine)
+
+
+def put_together(node: ast.AST) -> bool:
+    """Tell whether this makes words, or raises an error, with a text that the catalogue cannot know."""
+    match node:
+        case ast.Call(func=ast.Name(id="Words"), args=[ast.Constant(), *_]):
+            return False
+        case ast.Call(func=ast.Name(id="Words")):
+            return True
+        case ast.Raise(exc=ast.Call(func=ast.Name(id=name), args=[ast.JoinedStr() | ast.BinOp(), *_])):
+            return name[0].isupper() and name not in AT_THE_START
+    return False
 
 
 def unmarked_text(source: str) -> set[str]:

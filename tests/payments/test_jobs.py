@@ -25,7 +25,7 @@ from payments.payouts import PayoutState, RunState, payouts_of, runs_of
 from payments.payslips import payslips_in
 from payments.periods import PeriodState, get_period, periods, settled_until, start_of
 from payments.reconciliation import recheck
-from payments.reports import Report, ReportKind, ReportState
+from payments.reports import Report, ReportKind, ReportState, checks_of
 from payments.signed_note import verify_note
 from payments.transparency import PendingEntry, latest_checkpoint, size
 from tasks import jobs as task_jobs
@@ -179,7 +179,7 @@ def test_a_report_is_asked_for_and_made_once(
     made = report_of(books, report_id)
     assert made.state == ReportState.MADE
     assert made.result is not None
-    assert [one for one in made.result["checks"] if not one["ok"]] == []
+    assert [one for one in checks_of(made) if not one.ok] == []
     jobs.make_report(report_id)
     assert report_of(books, report_id).ended_at == made.ended_at
     assert asked(books) != report_id
@@ -209,13 +209,13 @@ def test_a_report_sees_the_books_of_one_moment(
         jobs.make_report(report_id)
     first = report_of(books, report_id)
     assert first.result is not None
-    assert [one for one in first.result["checks"] if not one["ok"]] == []
+    assert [one for one in checks_of(first) if not one.ok] == []
     report_id = asked(books)
     jobs.make_report(report_id)
     second = report_of(books, report_id)
     assert second.result is not None
     assert second.result["journal"] == first.result["journal"] + 1
-    failed = {one["name"]: one["detail"] for one in second.result["checks"] if not one["ok"]}
+    failed: dict[str, str] = {one.name: one.detail for one in checks_of(second) if not one.ok}
     assert "the line is missing" in failed["every line is what the facts say"]
 
 
@@ -282,5 +282,5 @@ def test_a_report_that_cannot_be_made_is_given_up_and_a_worker_that_cannot_be_co
     jobs.make_report(report_id)
     made = report_of(books, report_id)
     assert made.result is not None
-    failed = {one["name"]: one["detail"] for one in made.result["checks"] if not one["ok"]}
+    failed: dict[str, str] = {one.name: one.detail for one in checks_of(made) if not one.ok}
     assert f"worker {closed.amina.id}: {NoRule.__doc__}" in failed["every line is what the facts say"]

@@ -212,7 +212,7 @@ class LabelSpans extends MarksElement<Span> {
     const length = [...this.source].length;
     const nudge = (title: string, end: "start" | "end"): HTMLElement => {
       const one = (step: number, say: string, sign: string): HTMLElement => {
-        const button = make("button", { type: "button", "aria-label": `${title}: ${say}` }, sign);
+        const button = make("button", { type: "button", "aria-label": `${title}, ${say}` }, sign);
         button.onclick = () => {
           const [from, to] = end === "start" ? [mark.start + step, mark.end] : [mark.start, mark.end + step];
           const crowded = this.marks.some((other) => other !== mark && other.start < to && other.end > from);
