@@ -24,9 +24,9 @@ from annotate.wage_views import CSV_COLUMNS, WageRow, WageView, row_json
 from payments import payroll, reports, wages
 from payments.due_lines import DueLine
 from payments.periods import WEEK, PayPeriod, PeriodState, UnknownPeriod, period_named, periods
-from payments.rails import FORMULA
 from payments.reports import NotCounted, Report, ReportKind
 from payments.wages import DAY_HARD, DAY_SOFT, WEEK_HARD, WEEK_SOFT
+from schemas.uploads import export_cell
 from tasks.errors import NotFound
 from tasks.people import Person
 
@@ -330,13 +330,8 @@ def csv_of(columns: dict[str, Callable[[Any], object]], rows: Iterable[Any]) -> 
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([cell(read(row)) for read in columns.values()])
+        writer.writerow([export_cell(read(row)) for read in columns.values()])
     return out.getvalue().encode()
-
-
-def cell(value: object) -> object:
-    """Keep a spreadsheet from running a text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def csv_file(content: bytes, name: str) -> Response[bytes]:

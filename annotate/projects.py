@@ -17,10 +17,12 @@ from annotate import access, widgets
 from annotate.visit import Visit
 from schemas import examples
 from schemas.definition import TaskDefinition, check, parse, warnings
-from schemas.problems import Problem
+from schemas.problems import HIDDEN, Problem
 from schemas.registry import Unreadable, load
+from schemas.words import NOTHING, listed
 from tasks import projects
 from tasks.batches import batches_of
+from tasks.names import HiddenCharacter
 from tasks.projects import Project
 
 SAMPLE_PICTURE = "/static/demo/scene-01.svg"
@@ -56,6 +58,9 @@ class Projects(Controller):
         name, purpose = visit.text("name", 200), visit.text("purpose", 2000)
         text = visit.text("definition", 300_000)
         document, problems = read(text)
+        if HIDDEN.search(name):
+            said_so = listed([visit.gettext(HiddenCharacter().message)])
+            problems = [Problem("", said_so, NOTHING), *problems]
         if visit.text("action", 10) == "check" or problems or not name.strip() or not purpose.strip():
             status = 200 if visit.text("action", 10) == "check" else 422
             return _form(visit, problems, status, example="", definition=text, name=name, purpose=purpose)

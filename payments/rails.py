@@ -12,9 +12,8 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from payments.money import text
+from schemas.uploads import export_cell
 from schemas.words import Words
-
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,11 @@ class ManualFileRail:
         writer.writerow(["payout_id", "worker", "amount", "currency", "reference"])
         for order in sorted(orders, key=lambda one: one.payout_id):
             amount = text(order.amount, order.currency)
-            writer.writerow([order.payout_id, _cell(order.worker), amount, order.currency, order.reference])
+            writer.writerow(
+                [order.payout_id, export_cell(order.worker), amount, order.currency, order.reference]
+            )
         return out.getvalue().encode()
 
 
 MANUAL: Final = ManualFileRail()
 RAILS: Final[dict[str, PayoutRail]] = {MANUAL.name: MANUAL}
-
-
-def _cell(value: str) -> str:
-    """Keep a spreadsheet from taking a name for a formula."""
-    return f"'{value}" if value.startswith(FORMULA) else value

@@ -68,6 +68,7 @@ class Lines:
                 piece = self._piece()
             return None
         if self.number == 1:
+            _refuse_binary(piece)
             _refuse_wide(piece)
         try:
             text = piece.decode("utf-8")
@@ -82,6 +83,15 @@ class Lines:
             message = Words("the file has more than %(most)s bytes.", most=FILE_BYTES_MAX)
             raise FileProblem(message, Words("byte %(byte)s", byte=FILE_BYTES_MAX + 1), SPLIT_IT)
         return piece
+
+
+def _refuse_binary(first: bytes) -> None:
+    """Refuse what is no text at all, by its first bytes."""
+    for mark, kind, remedy in _BINARY:
+        if first.startswith(mark):
+            raise FileProblem(Words("the file is %(kind)s, not text.", kind=kind), _byte_in(1, 1), remedy)
+    if b"\0" in first and not first.strip(b"\0\r\n"):
+        raise FileProblem(Words("the file holds NUL bytes and no text."), _byte_in(1, 1), _RESAVE)
 
 
 def _refuse_wide(first: bytes) -> None:
@@ -110,3 +120,19 @@ def _byte_in(line: int, byte: int) -> Words:
 
 
 _RESAVE = Words("Save it again with the encoding UTF-8 (in Excel: “CSV UTF-8”).")
+_UNPACK = Words("Unpack it first.")
+_AS_CSV = Words("Save the sheet as “CSV UTF-8”.")
+_PICTURE = Words("a picture")
+_ADDRESSES = Words("Send rows that name pictures by their address.")
+_BINARY = (
+    (
+        b"PK\x03\x04",
+        Words("a zip archive or an Excel workbook"),
+        Words("Unpack it, or save the sheet as “CSV UTF-8”."),
+    ),
+    (b"\xd0\xcf\x11\xe0", Words("an old Excel workbook"), _AS_CSV),
+    (b"\x1f\x8b", Words("compressed with gzip"), _UNPACK),
+    (b"%PDF", Words("a PDF"), Words("Send the rows themselves as CSV or JSON Lines.")),
+    (b"\x89PNG", _PICTURE, _ADDRESSES),
+    (b"\xff\xd8\xff", _PICTURE, _ADDRESSES),
+)

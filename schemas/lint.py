@@ -16,7 +16,15 @@ from schemas.fields import (
     answer_schema,
     rating_range,
 )
-from schemas.problems import SHOWN_CHOICES_MAX, Problem, from_errors, meant, pointer, shortened
+from schemas.problems import (
+    HIDDEN,
+    SHOWN_CHOICES_MAX,
+    Problem,
+    from_errors,
+    meant,
+    pointer,
+    shortened,
+)
 from schemas.registry import TEXT_CHARS_MAX, compiled, unsafe
 from schemas.typed_fields import fields_of, marked_column
 from schemas.words import Words
@@ -32,7 +40,7 @@ _FITTING = {
     "array": {"items", "minItems", "maxItems"},
     "object": {"properties", "required", "additionalProperties", "minProperties", "maxProperties"},
 }
-_COLUMN = re.compile(r"(?! )[^\x00-\x1f\x7f]{1,100}(?<! )")
+_COLUMN = re.compile(r"(?! ).{1,100}(?<! )", re.DOTALL)
 _PARTICULAR = frozenset().union(*_FITTING.values())
 _PAIRS = (
     ("minLength", "maxLength"),
@@ -138,7 +146,7 @@ def _data(schema: dict[str, Any], path: list[str | int], depth: int) -> Iterator
         if name not in columns:
             yield _no_column(name, columns, [*path, "required", place])
     for name, child in columns.items():
-        if not _COLUMN.fullmatch(name):
+        if not _COLUMN.fullmatch(name) or HIDDEN.search(name):
             message = Words("the column name %(name)s cannot be used.", name=shortened(name))
             hint = Words(
                 "Take 1 to 100 characters, without spaces at the ends and without line breaks or tabs."

@@ -6,6 +6,7 @@ sentences are ours: a schema library's raw texts say neither the place nor the r
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +22,9 @@ SHOWN_CHARS_MAX = 60
 """So much of a wrong value is repeated in a message."""
 SHOWN_CHOICES_MAX = 12
 """So many of the allowed values are listed."""
+
+HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""Signs of control, overrides of the direction of reading, and halves of characters."""
 
 TYPE_WORDS = {
     "string": Words("a text"),
@@ -58,9 +62,14 @@ def pointer(path: Iterable[str | int]) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
+def visible(text: str) -> str:
+    """Put a sign in the place of what cannot be seen, or would turn the words around it."""
+    return HIDDEN.sub("�", text)
+
+
 def shortened(value: Any) -> str:
     """Show a value in few characters; for messages."""
-    text = f"'{value}'" if isinstance(value, str) else _type_or_value(value)
+    text = f"'{visible(value)}'" if isinstance(value, str) else _type_or_value(value)
     return text if len(text) <= SHOWN_CHARS_MAX else text[: SHOWN_CHARS_MAX - 2] + "…'"
 
 
@@ -207,7 +216,7 @@ def _name(path: Sequence[str | int]) -> str:
     if not path:
         return Words("the document")
     last = path[-1]
-    return f"'{last}'" if isinstance(last, str) else Words("entry %(n)s", n=last + 1)
+    return f"'{visible(last)}'" if isinstance(last, str) else Words("entry %(n)s", n=last + 1)
 
 
 def _type_or_value(value: Any) -> str:

@@ -27,7 +27,17 @@ from schemas.lines import (
     line_place,
 )
 from schemas.pictures import wrong_picture
-from schemas.problems import SHOWN_CHOICES_MAX, Problem, from_errors, meant, pointer, shortened, unknown
+from schemas.problems import (
+    HIDDEN,
+    SHOWN_CHOICES_MAX,
+    Problem,
+    from_errors,
+    meant,
+    pointer,
+    shortened,
+    unknown,
+    visible,
+)
 from schemas.registry import compiled, validator
 from schemas.seen_keys import SeenKeys
 from schemas.strict_json import Unreadable, faults, load
@@ -52,7 +62,6 @@ META = "META_"
 GOLD = "gold."
 """Columns with this beginning hold the known answer to the field named after it."""
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 SIGNS = {",": Words("commas"), ";": Words("semicolons"), "\t": Words("tabs")}
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
@@ -190,9 +199,13 @@ class _Reader:
             raise FileProblem(message, line_place(line), Words("Send at most %(most)s.", most=COLUMNS_MAX))
         for position, name in enumerate(names, 1):
             place = Words("line %(line)s, column %(column)s", line=line, column=position)
-            if not name or _UNPRINTABLE.search(name):
-                message = Words("column %(column)s has no name that can be used.", column=position)
-                raise FileProblem(message, place, Words("Name it, or remove the column."))
+            remedy = Words("Name it, or remove the column.")
+            if not name:
+                raise FileProblem(Words("column %(column)s has no name.", column=position), place, remedy)
+            if HIDDEN.search(name):
+                said = {"column": position, "name": shortened(name)}
+                message = Words("column %(column)s has a name with a hidden character: %(name)s.", **said)
+                raise FileProblem(message, place, remedy)
             if name in names[: position - 1]:
                 message = Words("the column %(name)s stands twice.", name=shortened(name))
                 raise FileProblem(message, place, Words("Rename or remove one of the two."))
@@ -395,4 +408,4 @@ def _bad(line: int, field: str, value: Any, problems: list[Problem]) -> BadRow:
 
 
 def _printable(text: str) -> str:
-    return _UNPRINTABLE.sub("�", text[:1_000])
+    return visible(text[:1_000])

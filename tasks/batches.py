@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from tasks.db import Base, new_id
 from tasks.errors import Conflict, NotFound
 from tasks.items import Item, Slot, SlotState
+from tasks.names import check_name
 from tasks.people import Person
 from tasks.projects import Definition, Project
 
@@ -107,7 +108,11 @@ def create_batch(
     lease_seconds: int = 900,
     languages: list[str] | None = None,
 ) -> Batch:
-    """Make a draft batch; it asks for up to two answers more where workers disagree, unless told otherwise."""
+    """Make a draft batch; it asks for up to two answers more where workers disagree, unless told otherwise.
+
+    Raises HiddenCharacter.
+    """
+    check_name(name)
     batch = Batch(
         project_id=project.id,
         definition_id=definition.id,

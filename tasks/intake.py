@@ -10,12 +10,14 @@ import io
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
+from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Identity, delete, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from schemas.problems import HIDDEN, visible
 from schemas.uploads import FILE_BYTES_MAX, BadRow, FileProblem, Row, rows
 from schemas.words import NOTHING, Words
 from tasks.batches import Batch, BatchNotDraft, BatchState
@@ -35,7 +37,7 @@ class UnknownUpload(NotFound):
 
 
 class UnknownFileKind(Invalid):
-    """Send a .csv or a .jsonl file."""
+    """Send a .csv or a .jsonl file; unpack an archive first, and save a workbook as “CSV UTF-8”."""
 
 
 class FileTooLarge(Invalid):
@@ -107,7 +109,7 @@ def receive(
         raise BatchNotDraft
     upload = Upload(
         batch_id=batch.id,
-        file_name=file_name[-200:],
+        file_name=HIDDEN.sub("", PurePath(file_name.replace("\\", "/")).name)[-200:],
         kind=kind_of(file_name),
         bytes=0,
         sha256="",
@@ -169,7 +171,7 @@ def import_upload(
     except FileProblem as problem:
         upload.state = UploadState.FAILED
         upload.rows_good = upload.rows_known = upload.rows_bad = 0
-        upload.message = problem.words
+        upload.message = problem.words.with_texts(visible)
     upload.ended_at = now
     session.execute(delete(UploadPiece).where(UploadPiece.upload_id == upload.id))
     session.flush()

@@ -20,6 +20,7 @@ from schemas.definition import CONTENT_CLASSES, LANGUAGES
 from tasks.append_only import attach, only_grows
 from tasks.db import Base, new_id
 from tasks.errors import Invalid, NotFound
+from tasks.names import check_name
 
 SENSITIVE: Final = tuple(name for name in CONTENT_CLASSES if name != "none")
 """Content that nobody is shown who did not agree to it."""
@@ -111,8 +112,10 @@ def add_person(
     time_zone: str = "UTC",
     languages: list[str] | None = None,
 ) -> Person:
-    """Add somebody. Raises UnknownTimeZone."""
+    """Add somebody. Raises UnknownTimeZone or HiddenCharacter."""
     check_time_zone(time_zone)
+    check_name(name)
+    check_name(organisation, "organisation")
     person = Person(
         role=role,
         name=name,

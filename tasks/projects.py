@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from schemas.definition import TaskDefinition, check, kept, parse
 from tasks.db import Base, new_id
 from tasks.errors import Invalid, NotFound
+from tasks.names import check_name
 
 
 class WrongDefinition(Invalid):
@@ -60,6 +61,7 @@ def create_project(
     """Make a project with its first definition. Raises WrongDefinition with all problems."""
     if not name.strip() or not purpose.strip():
         raise Invalid("A project needs a name and a purpose: workers are told what their work is for.")
+    check_name(name)
     project = Project(requester_id=requester_id, name=name.strip(), purpose=purpose.strip(), created_at=now)
     session.add(project)
     session.flush()
