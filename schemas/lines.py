@@ -131,7 +131,7 @@ _BINARY = (
         Words("Unpack it, or save the sheet as “CSV UTF-8”."),
     ),
     (b"\xd0\xcf\x11\xe0", Words("an old Excel workbook"), _AS_CSV),
-    (b"\x1f\x8b", Words("compressed with gzip"), _UNPACK),
+    (b"\x1f\x8b", Words("a file compressed with gzip"), _UNPACK),
     (b"%PDF", Words("a PDF"), Words("Send the rows themselves as CSV or JSON Lines.")),
     (b"\x89PNG", _PICTURE, _ADDRESSES),
     (b"\xff\xd8\xff", _PICTURE, _ADDRESSES),
