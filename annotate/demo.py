@@ -139,7 +139,13 @@ def _open_batches(demo: Demo, found: list[Project], week: int, at: datetime) -> 
         part = project.parts[week]
         with Api(demo.url, demo.requester, at) as requester:
             made = api_steps.project(requester, project.name, project.purpose, project.definition)
-            batch = api_steps.batch(requester, made, part.name, answers_wanted=project.answers_wanted)
+            batch = api_steps.batch(
+                requester,
+                made,
+                part.name,
+                answers_wanted=project.answers_wanted,
+                languages=project.languages,
+            )
             demo.batches[part.name] = batch["id"]
             if batch["state"] != "draft":
                 return

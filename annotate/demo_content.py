@@ -87,6 +87,7 @@ class Project:
     name: str
     purpose: str
     definition: Row
+    languages: tuple[str, ...]
     answers_wanted: int
     price: str
     seconds: int
@@ -119,6 +120,7 @@ def _messages(fast: bool) -> Project:
         name="Mood of messages to the library",
         purpose="Learn which parts of our service please or annoy people, message by message.",
         definition=examples()["sentiment"],
+        languages=("en", "fr"),
         answers_wanted=3,
         price="0.045",
         seconds=12,
@@ -136,6 +138,7 @@ def _sentences(fast: bool) -> Project:
         name="Names in town news",
         purpose="Build an open index of people, places and dates in the local paper.",
         definition=examples()["entities"],
+        languages=("en",),
         answers_wanted=2,
         price="0.20",
         seconds=60,
@@ -158,6 +161,7 @@ def _scenes(fast: bool) -> Project:
         name="Houses, trees and boats",
         purpose="Teach the children's corner's drawing robot what is where in a picture.",
         definition=_read("scene_definition"),
+        languages=("en",),
         answers_wanted=2,
         price="0.15",
         seconds=50,

@@ -34,6 +34,7 @@ def card(visit: Visit, one: Listed) -> dict[str, Any]:
     """Prepare an offer for macros/pay.html work_card."""
     words = content_words(visit)
     notes = [words[name] for name in offers.sensitive(one.batch)]
+    calm = [] if notes else [{"text": visit.gettext("No sensitive content"), "kind": "ok"}]
     names = language_names(visit, one.batch.languages)
     facts = [one.requester, one.batch.name, left_words(visit, one.left)]
     return {
@@ -43,7 +44,7 @@ def card(visit: Visit, one: Listed) -> dict[str, Any]:
         "facts": " · ".join([*facts, price_words(visit, one.pay)] if one.pay else facts),
         "purpose": one.purpose,
         "note": visit.gettext("Contains: %(kinds)s") % {"kinds": ", ".join(notes)} if notes else "",
-        "tags": [{"text": name, "kind": ""} for name in names],
+        "tags": [*({"text": name, "kind": ""} for name in names), *calm],
     }
 
 

@@ -271,7 +271,9 @@ def open_batch(
     session: Session, instance: Running, project: Any, rows: list[dict[str, Any]], at: datetime, price: str
 ) -> Batch:
     """Open a funded batch of a project on these rows, one answer to each."""
-    batch = factories.batch(session, at, project, items=0, name="Batch 14", answers_wanted=1)
+    batch = factories.batch(
+        session, at, project, items=0, name="Batch 14", answers_wanted=1, languages=["en", "fr"]
+    )
     items = [
         {"key": f"k{n}", "line": n, "data": row, "meta": {}, "gold": None} for n, row in enumerate(rows, 1)
     ]

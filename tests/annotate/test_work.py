@@ -65,6 +65,24 @@ def test_offers_say_what_they_pay_and_for_whom(site: Any, amina: Person) -> None
         assert "To learn how people feel about trams." in page
 
 
+def test_a_card_says_languages_and_what_the_content_is(site: Any, amina: Person) -> None:
+    opened(site, languages=["en", "fr"])
+    card = {
+        "calm": '<span class="tag ok">No sensitive content</span>',
+        "French": '<span class="tag">French</span>',
+    }
+    with site.client(amina) as client:
+        page = client.get("/work").text
+        assert all(one in page for one in card.values())
+        barred = sensitive(site)
+        about = client.get(f"/work/{barred}/about").text
+        assert card["calm"] not in about
+        client.post("/work/consents", data={"consent": "violence", "agree": "yes"})
+        shown = client.get("/work").text.split(f'href="/work/{barred}/about"')[1].split("</li>")[0]
+        assert "Contains: Violence and injury" in shown
+        client.post("/work/consents", data={"consent": "violence", "agree": "no"})
+
+
 def test_the_best_paid_comes_first(site: Any, amina: Person) -> None:
     low, high = opened(site, terms={"piece_price": "4.90"}), opened(site, terms={"piece_price": "9"})
     with site.client(amina) as client:
