@@ -66,6 +66,7 @@ class Account(Controller):
     @get("/enter/{token:str}", sync_to_thread=True)
     def enter_page(self, visit: NamedDependency[Visit], token: FromPath[str]) -> Response[Any]:
         """Show the button that uses a one-time link: a mail program's look at the link must not use it up."""
+        auth.check_link(visit.session, token, visit.now)
         return visit.page("account/enter.html", token=token)
 
     @post("/enter/{token:str}", sync_to_thread=True)

@@ -198,6 +198,11 @@ def make_link(session: Session, person: Person, now: datetime, minutes: int = LI
     return _issue(session, "link", now, now + timedelta(minutes=minutes), person_id=person.id)
 
 
+def check_link(session: Session, token: str, now: datetime) -> None:
+    """Look whether a one-time secret still works, without using it. Raises LinkUsed."""
+    _standing(session.get(Ticket, hashed(token)), "link", now)
+
+
 def use_link(session: Session, token: str, now: datetime) -> Person:
     """Use a one-time secret. Raises LinkUsed."""
     ticket = _use(session, "link", token, now)
@@ -213,10 +218,7 @@ def invite(session: Session, by: Person | None, role: Role, now: datetime, label
 
 def invitation(session: Session, token: str, now: datetime) -> Ticket:
     """Look at an invitation without using it. Raises LinkUsed."""
-    ticket = session.get(Ticket, hashed(token))
-    if ticket is None or ticket.kind != "invitation" or ticket.used_at or (ticket.expires_at or now) <= now:
-        raise LinkUsed
-    return ticket
+    return _standing(session.get(Ticket, hashed(token)), "invitation", now)
 
 
 def join(
@@ -346,8 +348,13 @@ def _issue(
 
 
 def _use(session: Session, kind: str, token: str, now: datetime) -> Ticket:
-    ticket = session.scalar(select(Ticket).where(Ticket.token_hash == hashed(token)).with_for_update())
+    found = session.scalar(select(Ticket).where(Ticket.token_hash == hashed(token)).with_for_update())
+    ticket = _standing(found, kind, now)
+    ticket.used_at = now
+    return ticket
+
+
+def _standing(ticket: Ticket | None, kind: str, now: datetime) -> Ticket:
     if ticket is None or ticket.kind != kind or ticket.used_at or (ticket.expires_at or now) <= now:
         raise LinkUsed
-    ticket.used_at = now
     return ticket

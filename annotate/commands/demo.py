@@ -59,7 +59,9 @@ def fill(database_url: str, url: str, secret: str, *, fast: bool) -> None:
     with transaction(engine_for(database_url, 2)) as session:
         token = operator_token(session, "Demo operator", known_from)
     made = story.Demo(url, token, secret, now, fast)
-    if not story.is_made(made):
+    if story.is_made(made):
+        sign_ins(console, database_url, made)
+    else:
         began = time.monotonic()
         with transaction(engine_for(database_url, 2)) as session:
             rules_and_rates(session, known_from)
@@ -68,7 +70,6 @@ def fill(database_url: str, url: str, secret: str, *, fast: bool) -> None:
         sign_ins(console, database_url, made)
         crowd(made, console)
         console.print(f"  [green]✓[/] The demo stands [dim]{time.monotonic() - began:.1f} s[/]")
-    sign_ins(console, database_url, made)
 
 
 def crowd(made: Any, console: Console) -> None:

@@ -90,6 +90,10 @@ def test_a_one_time_link_works_once(site: Any) -> None:
         assert client.get(f"/enter/{token}").status_code == 200
         assert client.post(f"/enter/{token}", follow_redirects=False).headers["location"] == "/work"
     with site.client() as client:
+        dead = client.get(f"/enter/{token}")
+        assert dead.status_code == 404
+        assert "used already or is too old" in dead.text
+        assert "Sign in now" not in dead.text, "nothing is offered that will not work"
         assert client.post(f"/enter/{token}").status_code == 404
 
 
