@@ -143,8 +143,8 @@ class Formats:
         return f"{self.money(units, currency)}/h"
 
     def hours(self, seconds: int) -> str:
-        """Write a duration as hours and minutes, '3:05'."""
-        return f"{seconds // 3600}:{seconds % 3600 // 60:02d}"
+        """Write a duration as a payslip does, '3:05:09': to the second, so that paid time is never '0:00'."""
+        return f"{seconds // 3600}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
 
     def duration(self, seconds: int) -> str:
         """Write a short duration as '21 min' or '45 s'."""

@@ -268,7 +268,7 @@ def _overview_page(visit: Visit, person: Person, day: date, added: str) -> Respo
 
 
 def _day(visit: Visit, day: date, spent: dict[date, int], chosen: date) -> dict[str, Any]:
-    hours = visit.formats.hours(spent.get(day, 0))
+    hours = visit.formats.hours(spent[day]) if spent.get(day) else "–"
     name = visit.formats.weekday(day)
     return {"label": f"{name} {hours}", "href": f"/hours?day={day}", "current": day == chosen}
 

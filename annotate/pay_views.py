@@ -305,12 +305,23 @@ def payslip(visit: Visit, slip: Payslip, *, own: bool) -> dict[str, Any]:
             document["payer"],
             *sorted({one["requester"] for one in document["lines"] if one.get("requester")}),
         ],
+        "floors": _floors(visit, document["lines"], currency),
         "lines": [_slip_line(visit, one, currency, own=own) for one in document["lines"]],
         "sums": [_slip_topup(visit, one, currency) for one in document["lines"] if _topped_up(one)],
         "total": {"label": visit.gettext("Net pay"), "amount": f.money(slip.total, currency)},
         "rule": rule,
         "code": slip.digest.hex(),
     }
+
+
+def _floors(visit: Visit, lines: list[dict[str, Any]], currency: str) -> list[str]:
+    """Name each floor that held in the period, with the rule or agreement that sets it, the highest first."""
+    found = sorted({(Fraction(one["rate"]), one["rule"]) for one in lines}, reverse=True)
+    return [
+        visit.gettext("%(rate)s an hour by %(rule)s")
+        % {"rate": visit.formats.money(rate, currency), "rule": rule}
+        for rate, rule in found
+    ]
 
 
 def _paid(visit: Visit, slip: Payslip) -> tuple[str, str]:

@@ -112,6 +112,8 @@ def test_the_open_week_says_what_is_due_and_why(site: Any) -> None:
         page = plain(client.get("/pay").text)
         assert "KES 18.34" in page
         assert "0:04:00 at KES 275.00 an hour is KES 18.34, less KES 5.00" in page
+        assert '<td class="n">0:04:00</td>' in page, "written as the payslip writes it"
+        assert "0:00<" not in page
         assert "applies, the highest" in page
 
 
@@ -137,6 +139,7 @@ def test_a_payslip_adds_up_and_leads_to_its_evidence(site: Any, worked: Worked, 
     assert line.agreed + line.topup == line.due
     assert "Set aside for you" in page
     assert document["digest"] in page
+    assert f"KES 275.00 an hour by {line.rule}" in page.split("<table>")[0], "the floor stands on top"
 
 
 def test_a_line_shows_time_gaps_rule_and_journal(site: Any, worked: Worked, browser: Any) -> None:
