@@ -63,6 +63,31 @@ class MyPay(Controller):
         slip = access.payslip_for(visit.session, visit.worker(), payslip_id)
         return _payslip_page(visit, slip, link=share_link(visit, slip))
 
+    @get("/pay/payslips/{payslip_id:uuid}/links/{share:str}/end", sync_to_thread=True)
+    def ask_end(
+        self, visit: NamedDependency[Visit], payslip_id: FromPath[UUID], share: FromPath[str]
+    ) -> Response[Any]:
+        """Say what ending a link means before it is done."""
+        slip = access.payslip_for(visit.session, visit.worker(), payslip_id)
+        found = payslips.get_share(visit.session, slip, share, visit.now)
+        made = visit.formats.moment(found.created_at)
+        return _ask_end(visit, slip, visit.gettext("End the link made %(made)s?") % {"made": made})
+
+    @post("/pay/payslips/{payslip_id:uuid}/links/{share:str}/end", sync_to_thread=True)
+    def end(
+        self, visit: NamedDependency[Visit], payslip_id: FromPath[UUID], share: FromPath[str]
+    ) -> Response[Any]:
+        """End one link to a payslip."""
+        slip = access.payslip_for(visit.session, visit.worker(), payslip_id)
+        payslips.revoke(visit.session, payslips.get_share(visit.session, slip, share, visit.now), visit.now)
+        return Redirect(f"/pay/payslips/{slip.id}", status_code=303)
+
+    @get("/pay/payslips/{payslip_id:uuid}/unshare", sync_to_thread=True)
+    def ask_unshare(self, visit: NamedDependency[Visit], payslip_id: FromPath[UUID]) -> Response[Any]:
+        """Say what ending all links means before it is done."""
+        slip = access.payslip_for(visit.session, visit.worker(), payslip_id)
+        return _ask_end(visit, slip, visit.gettext("End all links to this payslip?"))
+
     @post("/pay/payslips/{payslip_id:uuid}/unshare", sync_to_thread=True)
     def unshare(self, visit: NamedDependency[Visit], payslip_id: FromPath[UUID]) -> Response[Any]:
         """End all links to a payslip."""
@@ -238,6 +263,14 @@ def _listed(visit: Visit, slip: Payslip) -> dict[str, str]:
         "hours": slip.document["totals"]["hours"],
         "total": visit.formats.money(slip.total, slip.currency),
     }
+
+
+def _ask_end(visit: Visit, slip: Payslip, title: str) -> Response[Any]:
+    means = [
+        visit.gettext("Whoever got it from you cannot read the payslip with it any more."),
+        visit.gettext("You can make a new link at any time."),
+    ]
+    return visit.confirm(title, means, visit.gettext("End"), f"/pay/payslips/{slip.id}")
 
 
 def _payslip_page(visit: Visit, slip: Payslip, link: str = "") -> Response[Any]:

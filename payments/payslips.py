@@ -163,6 +163,14 @@ def shares_of(session: Session, payslip: Payslip, now: datetime) -> list[Payslip
     return list(session.scalars(query.order_by(PayslipShare.created_at.desc())))
 
 
+def get_share(session: Session, payslip: Payslip, token_hash: str, now: datetime) -> PayslipShare:
+    """Give one of a payslip's links that still work. Raises ShareEnded."""
+    found = next((one for one in shares_of(session, payslip, now) if one.token_hash == token_hash), None)
+    if found is None:
+        raise ShareEnded
+    return found
+
+
 def revoke(session: Session, share: PayslipShare, now: datetime) -> None:
     """End a link."""
     share.revoked_at = share.revoked_at or now

@@ -65,7 +65,10 @@ ROUTES: Final = {
             GET /pay/lines/{line_id}
             GET /pay/payslips/{payslip_id}
             POST /pay/payslips/{payslip_id}/share
+            GET /pay/payslips/{payslip_id}/unshare
             POST /pay/payslips/{payslip_id}/unshare
+            GET /pay/payslips/{payslip_id}/links/{share}/end
+            POST /pay/payslips/{payslip_id}/links/{share}/end
             GET /hours
             GET /hours/add
             POST /hours/declarations

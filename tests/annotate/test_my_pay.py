@@ -1,6 +1,7 @@
 """My pay and my hours: a week really worked and really closed, seen by the one who worked it and by nobody else."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -169,7 +170,7 @@ def test_a_shared_payslip_is_read_without_signing_in_until_it_is_revoked(site: A
     slip = slip_of(site, worked.amina)
     with after(site, worked, worked.amina) as client:
         page = client.post(f"/pay/payslips/{slip.id}/share").text
-        token = page.split('<p class="code">')[1].split("<")[0].rsplit("/", 1)[-1]
+        token = page.split('<p class="code" id="secret">')[1].split("<")[0].rsplit("/", 1)[-1]
         assert token not in client.get(f"/pay/payslips/{slip.id}").text, "a link is shown once"
         made = client.post(f"/api/v1/payslips/{slip.id}/share").json()["url"]
         assert made.startswith("http://127.0.0.1:8000/payslips/")
@@ -186,6 +187,29 @@ def test_a_shared_payslip_is_read_without_signing_in_until_it_is_revoked(site: A
         for link in (token, made.rsplit("/", 1)[-1], "guess"):
             assert anybody.get(f"/payslips/{link}").status_code == 404
             assert anybody.get(f"/api/v1/public/payslips/{link}").status_code == 404
+
+
+def test_links_to_a_payslip_are_ended_one_by_one(site: Any, worked: Worked) -> None:
+    slip = slip_of(site, worked.amina)
+    with after(site, worked, worked.amina) as client:
+        tokens = []
+        for _ in range(2):
+            page = client.post(f"/pay/payslips/{slip.id}/share").text
+            tokens.append(page.split('id="secret">')[1].split("<")[0].rsplit("/", 1)[-1])
+            assert 'data-copy="secret"' in page
+        page = client.get(f"/pay/payslips/{slip.id}").text
+        assert page.count("works until Feb 21, 2027") == 2
+        assert "The links themselves are not kept here." in page
+        ends = re.findall(r'href="([^"]+/end)"', page)
+        asked = client.get(ends[0])
+        assert "End the link made" in asked.text
+        client.post(ends[0])
+        assert client.get(ends[0]).status_code == 404, "it has ended"
+        working = [client.get(f"/payslips/{token}").status_code for token in tokens]
+        assert sorted(working) == [200, 404]
+        assert "End all links to this payslip?" in client.get(f"/pay/payslips/{slip.id}/unshare").text
+        client.post(f"/pay/payslips/{slip.id}/unshare")
+        assert [client.get(f"/payslips/{token}").status_code for token in tokens] == [404, 404]
 
 
 def test_nothing_of_another_worker_can_be_seen(site: Any, worked: Worked, browser: Any) -> None:

@@ -171,7 +171,10 @@ def _rows(session: Session, site: Any) -> tuple[dict[str, dict[str, str]], dict[
     run, other_run = payouts.runs_of(session, period.id)[:2]
     for person, ids in ((me, mine), (other, theirs)):
         ids["assignment_id"] = str(held[person].id)
-        ids["payslip_id"] = str(payslips.payslips_of(session, person.id)[0].id)
+        slip = payslips.payslips_of(session, person.id)[0]
+        payslips.share(session, slip, site.now)
+        ids["payslip_id"] = str(slip.id)
+        ids["share"] = payslips.shares_of(session, slip, site.now)[0].token_hash
         ids["line_id"] = str(lines_of(session, period.id, person.id)[0].id)
         ids["token_id"] = _api_token(session, person, site.now)
     rule = session.scalars(select(rules.PayRule).limit(1)).one()

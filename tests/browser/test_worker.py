@@ -221,6 +221,7 @@ def test_a_missing_interval_is_counted_in_two_clicks(stack: Running, browser: Br
 
 def test_the_payslip_prints_and_is_shown_to_anyone(stack: Running, browser: Browser, opened: Open) -> None:
     context = opened(visits.context(browser, DESKTOP, accept_downloads=True))
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=stack.url)
     stack.sign_in(context, "worker")
     page = context.new_page()
     page.goto(f"{stack.url}/pay")
@@ -237,7 +238,11 @@ def test_the_payslip_prints_and_is_shown_to_anyone(stack: Running, browser: Brow
     stranger = opened(visits.context(browser, PHONE)).new_page()
     stranger.goto(link)
     expect(stranger.locator(".sum b")).to_have_text(total)
-    page.get_by_role("button", name="End all links").click()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == link
+    page.get_by_role("link", name="End this link").first.click()
+    page.get_by_role("button", name="End", exact=True).click()
     answer = stranger.goto(link)
     assert answer is not None
     assert answer.status == 404

@@ -10,6 +10,19 @@ for (const button of document.querySelectorAll<HTMLElement>("[data-print]")) {
   button.addEventListener("click", () => print());
 }
 
+// Without scripts, or where the browser lends no clipboard, the text is marked and copied by hand.
+for (const button of document.querySelectorAll<HTMLElement>("[data-copy]")) {
+  if (!navigator.clipboard) continue;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const text = document.getElementById(button.dataset["copy"] ?? "")?.textContent ?? "";
+    void navigator.clipboard.writeText(text).then(() => {
+      const words = button.querySelector("span");
+      if (words) words.textContent = button.dataset["done"] ?? "";
+    });
+  });
+}
+
 const menus = (): NodeListOf<HTMLDetailsElement> => document.querySelectorAll("details.menu[open]");
 document.addEventListener("click", (event) => {
   for (const menu of menus()) if (!menu.contains(event.target as Node)) menu.open = false;
