@@ -1,12 +1,13 @@
 """The command `fairlabel`: names every command and loads only the module of the one that is called.
 
-Exit codes: 0 done, 1 it could not be done (the reason is on standard error), 2 the command line or a
-setting is wrong.
+Exit codes: 0 done, 1 it could not be done, 2 the command line or a setting is wrong. The reason is on standard error;
+with --json it is the document on standard output.
 """
 
 import importlib
+import json
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -24,6 +25,12 @@ COMMANDS = {
 }
 
 
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 it could not be done; 2 the command line or a setting is wrong. The reason is on standard "
+    "error; with --json it is the document on standard output."
+)
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands' names and summaries without importing them."""
 
@@ -37,7 +44,10 @@ class LazyGroup(click.Group):
             return None
         module, _, function = COMMANDS[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), function)
-        return command if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            return None
+        command.epilog = command.epilog or EXIT_CODES
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands from their summaries."""
@@ -49,17 +59,29 @@ class LazyGroup(click.Group):
         from tasks.errors import FairlabelError
         from tasks.settings import UnsafeSetting
 
+        as_document = "--json" in ctx.args
         try:
             return super().invoke(ctx)
         except FairlabelError as problem:
-            click.echo(problem.message, err=True)
-            sys.exit(1)
+            _tell(type(problem).__name__, problem.message, 1, as_document=as_document)
         except UnsafeSetting as problem:
-            click.echo(str(problem), err=True)
-            sys.exit(2)
+            _tell("UnsafeSetting", str(problem), 2, as_document=as_document)
+        except click.ClickException as problem:
+            if not as_document:
+                raise
+            _tell("WrongCommand", problem.format_message(), problem.exit_code, as_document=True)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def _tell(title: str, detail: str, exit_code: int, *, as_document: bool) -> NoReturn:
+    """Say what is wrong, to people on standard error or to programs as one document, and end."""
+    if as_document:
+        click.echo(json.dumps({"title": title, "detail": detail, "exit_code": exit_code}, ensure_ascii=False))
+    else:
+        click.echo(detail, err=True)
+    sys.exit(exit_code)
+
+
+@click.group(cls=LazyGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="fairlabel")
 def main() -> None:
     """Fairlabel: crowdsourced data annotation with fair pay and open books."""

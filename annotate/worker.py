@@ -6,6 +6,7 @@ nobody took before the next one is due is dropped: a stopped worker does not com
 
 import importlib
 import importlib.util
+import json
 import os
 import signal
 from pathlib import Path
@@ -41,8 +42,16 @@ def load_jobs() -> None:
             importlib.import_module(name)
 
 
-def run(*, concurrency: int, queues: str, state: Path, beat: bool, ready_file: Path | None = None) -> None:
-    """Work until told to stop."""
+def run(
+    *,
+    concurrency: int,
+    queues: str,
+    state: Path,
+    beat: bool,
+    ready_file: Path | None = None,
+    as_document: bool = False,
+) -> None:
+    """Work until told to stop; say as one JSON document when jobs are taken, if that is asked for."""
     settings = TaskSettings.from_env()
     configure(settings)
     load_jobs()
@@ -55,6 +64,9 @@ def run(*, concurrency: int, queues: str, state: Path, beat: bool, ready_file: P
     when_ready(say_alive)
     if ready_file is not None:
         when_ready(lambda: _tell(ready_file))
+    if as_document:
+        told = {"pid": os.getpid(), "queues": queues.split(","), "concurrency": concurrency, "beat": beat}
+        _tell_programs(told)
     arguments = [
         "worker",
         "--pool=threads",
@@ -71,6 +83,17 @@ def run(*, concurrency: int, queues: str, state: Path, beat: bool, ready_file: P
         state.mkdir(parents=True, exist_ok=True)
         arguments += ["--beat", f"--schedule={state / 'beat-schedule'}"]
     celery.worker_main(arguments)
+
+
+def _tell_programs(told: dict[str, object]) -> None:
+    """Write one document once jobs are taken, and everything else that is printed to standard error."""
+    out = os.dup(1)
+    os.dup2(2, 1)
+
+    def tell() -> None:
+        os.write(out, (json.dumps(told) + "\n").encode())
+
+    when_ready(tell)
 
 
 def _tell(ready_file: Path) -> None:

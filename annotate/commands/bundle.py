@@ -3,6 +3,7 @@
 The file appears only when it is whole. With --json, one document says where it is and with which key it is signed.
 """
 
+import os
 from pathlib import Path
 
 import click
@@ -13,10 +14,23 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from annotate.stack.home import instance_environment
 
 
+def writable(path: Path) -> Path:
+    """Refuse a file for which there is no place."""
+    if not path.parent.is_dir():
+        raise click.BadParameter(f"There is no directory {path.parent}; make it first, or name another.")
+    if not os.access(path.parent, os.W_OK):
+        raise click.BadParameter(f"Nothing can be written to {path.parent}; name another directory.")
+    return path
+
+
 @click.command(short_help="Write the audit bundle of closed periods.")
 @click.option("--period", "codes", multiple=True, required=True, help="A closed period, such as 2026-W47.")
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write."
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=lambda _context, _option, path: writable(path),
+    help="The file to write.",
 )
 @click.option("--json", "as_document", is_flag=True, help="Print one JSON document.")
 def bundle(codes: tuple[str, ...], out: Path, *, as_document: bool) -> None:

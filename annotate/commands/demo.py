@@ -4,8 +4,8 @@ Exit code 0 if the demo stands, 1 if it could not be made, 2 if this instance is
 again, it only prints new sign-ins.
 """
 
+import json
 import os
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,49 +27,52 @@ ORDER = ("requester", "worker", "organizer", "operator")
     "--url", envvar="FAIRLABEL_BASE_URL", help="Where the instance is; else where it was last started."
 )
 @click.option("--fast", is_flag=True, help="A small demo with a few items.")
-def demo(url: str | None, *, fast: bool) -> None:
+@click.option("--json", "as_document", is_flag=True, help="Print one JSON document with the sign-ins.")
+def demo(url: str | None, *, fast: bool, as_document: bool) -> None:
     """Fill this demo instance with people, work and pay, and print sign-ins."""
     os.environ.update(instance_environment())
     from tasks.settings import TaskSettings
 
     settings = TaskSettings.from_env()
     if settings.fairlabel_instance == "production" or not settings.simulated:
-        click.echo(
+        raise click.UsageError(
             "This is not an instance for demonstrations. Start one with `fairlabel up --demo`, or set "
-            "FAIRLABEL_INSTANCE=demo and FAIRLABEL_CLOCK=simulated.",
-            err=True,
+            "FAIRLABEL_INSTANCE=demo and FAIRLABEL_CLOCK=simulated."
         )
-        sys.exit(2)
     from annotate.settings import WebSettings
 
     web = WebSettings.from_env()
-    fill(settings.database_url, url or web.base_url, web.secret_key, fast=fast)
+    fill(settings.database_url, url or web.base_url, web.secret_key, fast=fast, as_document=as_document)
 
 
-def fill(database_url: str, url: str, secret: str, *, fast: bool) -> None:
+def fill(database_url: str, url: str, secret: str, *, fast: bool, as_document: bool) -> None:
     """Make the demo if it is not there, and print sign-ins."""
     import annotate.tables  # noqa: F401  loads every table
     from annotate import demo as story
     from annotate.bootstrap import operator_token, rules_and_rates
     from tasks.db import engine_for, transaction
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=as_document)
     now = datetime.now(UTC)
     known_from = now - KNOWN_BEFORE
     with transaction(engine_for(database_url, 2)) as session:
         token = operator_token(session, "Demo operator", known_from)
     made = story.Demo(url, token, secret, now, fast)
     if story.is_made(made):
-        sign_ins(console, database_url, made)
+        links = sign_ins(database_url, made)
+        show(console, links)
     else:
         began = time.monotonic()
         with transaction(engine_for(database_url, 2)) as session:
             rules_and_rates(session, known_from)
         story.people(made)
         console.print("  [green]✓[/] People are here, pay rules are in force [dim](demo, unverified)[/]")
-        sign_ins(console, database_url, made)
+        links = sign_ins(database_url, made)
+        show(console, links)
         crowd(made, console)
         console.print(f"  [green]✓[/] The demo stands [dim]{time.monotonic() - began:.1f} s[/]")
+    if as_document:
+        click.echo(json.dumps({"url": url, "sign_ins": links}, ensure_ascii=False))
 
 
 def crowd(made: Any, console: Console) -> None:
@@ -85,8 +88,8 @@ def crowd(made: Any, console: Console) -> None:
         story.work(made, lambda done: progress.advance(bar, done), say)
 
 
-def sign_ins(console: Console, database_url: str, made: Any) -> None:
-    """Make a one-time sign-in for everybody and print them, aligned; a link is never cut."""
+def sign_ins(database_url: str, made: Any) -> list[dict[str, str]]:
+    """Make a one-time sign-in for everybody."""
     from annotate import auth
     from tasks.db import engine_for, transaction
     from tasks.people import get_person
@@ -94,17 +97,22 @@ def sign_ins(console: Console, database_url: str, made: Any) -> None:
     with made.operator() as operator:
         found = sorted(operator.get("/api/v1/people"), key=lambda one: ORDER.index(one["role"]))
     now = datetime.now(UTC)
-    rows = []
+    links = []
     with transaction(engine_for(database_url, 2)) as session:
         for one in found:
-            link = auth.make_link(session, get_person(session, UUID(one["id"])), now, LINK_MINUTES)
-            rows.append((one["role"], who(one), f"{made.url}/enter/{link}"))
-    roles, names, links = (max(len(row[column]) for row in rows) for column in range(3))
-    in_one_line = roles + names + links + 6 <= console.width or not console.is_terminal
+            token = auth.make_link(session, get_person(session, UUID(one["id"])), now, LINK_MINUTES)
+            links.append({"role": one["role"], "name": who(one), "url": f"{made.url}/enter/{token}"})
+    return links
+
+
+def show(console: Console, links: list[dict[str, str]]) -> None:
+    """Print the sign-ins, aligned; a link is never cut."""
+    roles, names, urls = (max(len(one[part]) for one in links) for part in ("role", "name", "url"))
+    in_one_line = roles + names + urls + 6 <= console.width or not console.is_terminal
     console.print("\n  Sign in with one of these links; each works once, for a day:\n")
-    for role, name, link in rows:
+    for one in links:
         between = "  " if in_one_line else "\n    "
-        written = f"  {role:{roles}}  {name:{names if in_one_line else 0}}{between}{link}"
+        written = f"  {one['role']:{roles}}  {one['name']:{names if in_one_line else 0}}{between}{one['url']}"
         console.print(written, soft_wrap=True, markup=False)
     console.print()
 

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from annotate.commands.up import healthy, port_trouble
 from annotate.stack.home import instance_environment
+from annotate.stack.port import healthy, port_trouble
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Where DATABASE_URL or BROKER_URL is not set, they mean the embedded servers of `
 directory.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import click
 
 from annotate.stack.home import find_home, instance_environment
+from annotate.stack.port import check_port
 from annotate.stack.process import StackError
 
 
@@ -42,8 +44,13 @@ def web_arguments(host: str, port: int) -> list[str]:
 @click.option(
     "--processes", default=1, show_default=True, type=click.IntRange(1, 64), help="Server processes."
 )
-def serve(host: str, port: int, processes: int) -> None:
-    """Serve the pages and the API."""
+@click.option("--json", "as_document", is_flag=True, help="Print one JSON document as it starts.")
+def serve(host: str, port: int, processes: int, *, as_document: bool) -> None:
+    """Serve the pages and the API. It takes visitors as soon as /health answers."""
+    check_port(host, port, f"`fairlabel serve --port {port + 1}`")
+    if as_document:
+        click.echo(json.dumps({"url": f"http://{host}:{port}", "pid": os.getpid()}))
+        sys.stdout.flush()
     arguments = [*web_arguments(host, port), "--workers", str(processes)]
     os.execve(sys.executable, arguments, checked(instance_environment(), web=True))  # noqa: S606
 
@@ -57,16 +64,25 @@ def serve(host: str, port: int, processes: int) -> None:
     "--beat/--no-beat", default=True, show_default=True, help="Also start the sweeps; one worker does."
 )
 @click.option("--ready-file", type=click.Path(path_type=Path), hidden=True)
-def worker(concurrency: int, queues: str, *, beat: bool, ready_file: Path | None) -> None:
+@click.option("--json", "as_document", is_flag=True, help="Print one JSON document once it takes jobs.")
+def worker(concurrency: int, queues: str, *, beat: bool, ready_file: Path | None, as_document: bool) -> None:
     """Do the jobs of the queue, and start the sweeps that find lost ones."""
     os.environ.update(checked(instance_environment(), web=False))
     from annotate.worker import run
 
-    run(concurrency=concurrency, queues=queues, state=find_home().root, beat=beat, ready_file=ready_file)
+    run(
+        concurrency=concurrency,
+        queues=queues,
+        state=find_home().root,
+        beat=beat,
+        ready_file=ready_file,
+        as_document=as_document,
+    )
 
 
 @click.command(short_help="Bring the database to the newest shape.")
-def migrate() -> None:
+@click.option("--json", "as_document", is_flag=True, help="Print one JSON document.")
+def migrate(*, as_document: bool) -> None:
     """Bring the database to the newest shape, as one transaction."""
     from sqlalchemy.exc import OperationalError
 
@@ -77,4 +93,4 @@ def migrate() -> None:
     except OperationalError as problem:
         cause = str(problem.orig).strip()
         raise StackError(f"The database does not take us in: {cause}. Look at DATABASE_URL.") from None
-    click.echo("The database has the newest shape.")
+    click.echo(json.dumps({"newest": True}) if as_document else "The database has the newest shape.")

@@ -4,19 +4,20 @@ Set DATABASE_URL or BROKER_URL, and that server is used instead of the embedded 
 directory; Ctrl-C stops everything.
 """
 
-import errno
-import http.client
+import json
 import os
-import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
 from annotate.commands.serve import web_arguments
 from annotate.stack.home import Home, open_home
+from annotate.stack.port import check_port, healthy
 from annotate.stack.postgres import Postgres
 from annotate.stack.process import Service, StackError
 from annotate.stack.supervisor import Stopped, Supervisor
@@ -33,33 +34,51 @@ FAIRLABEL = (sys.executable, "-m", "annotate.cli")
 @click.option(
     "--worker/--no-worker", "with_worker", default=True, help="Without: no job of the queue is done."
 )
-def up(port: int, host: str, *, demo: bool, with_worker: bool) -> None:
+@click.option("--json", "as_document", is_flag=True, help="Print one JSON document once all of it runs.")
+def up(port: int, host: str, *, demo: bool, with_worker: bool, as_document: bool) -> None:
     """Start database, broker, web and worker here, and keep them running until Ctrl-C."""
-    check_port(host, port)
+    check_port(host, port, f"`fairlabel up --port {port + 1}` or `PORT={port + 1} make run`")
     home = open_home()
-    supervisor = Supervisor(Console(highlight=False))
+    supervisor = Supervisor(Console(highlight=False, stderr=as_document))
     with home.lock():
         try:
             with supervisor.running():
-                bring_up(supervisor, home, host=host, port=port, demo=demo, with_worker=with_worker)
+                asked = Asked(host, port, demo=demo, with_worker=with_worker, quiet=as_document)
+                made = bring_up(supervisor, home, asked)
+                if as_document:
+                    click.echo(json.dumps(made))
                 supervisor.keep()
         except Stopped:
             supervisor.say("\n  [dim]Stopped. The data is kept.[/]")
 
 
-def bring_up(
-    supervisor: Supervisor, home: Home, *, host: str, port: int, demo: bool, with_worker: bool
-) -> None:
-    """Start one after the other what the next one needs."""
-    url = f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0', '::', '::1') else host}:{port}"  # noqa: S104
+@dataclass(frozen=True)
+class Asked:
+    """What is to be started, and whether standard output is kept for a document."""
+
+    host: str
+    port: int
+    demo: bool
+    with_worker: bool
+    quiet: bool
+
+    @property
+    def url(self) -> str:
+        """Where it will be."""
+        near = self.host in ("127.0.0.1", "0.0.0.0", "::", "::1")  # noqa: S104
+        return f"http://{'localhost' if near else self.host}:{self.port}"
+
+
+def bring_up(supervisor: Supervisor, home: Home, asked: Asked) -> dict[str, Any]:
+    """Start one after the other what the next one needs; give where it is, with a quiet demo's sign-ins."""
     supervisor.say(f"[bold]Fairlabel[/] [dim]state in {home.root}[/]")
     env = dict(os.environ)
     env.update(start_servers(supervisor, home))
     env["FAIRLABEL_HOME"] = str(home.root)
     env["FAIRLABEL_SECRET_KEY"] = env.get("FAIRLABEL_SECRET_KEY") or home.secret_key()
     env["PAYMENTS_LOG_KEY"] = env.get("PAYMENTS_LOG_KEY") or home.log_key()
-    env["FAIRLABEL_BASE_URL"] = env.get("FAIRLABEL_BASE_URL") or url
-    if demo:
+    env["FAIRLABEL_BASE_URL"] = env.get("FAIRLABEL_BASE_URL") or asked.url
+    if asked.demo:
         env["FAIRLABEL_INSTANCE"] = env.get("FAIRLABEL_INSTANCE") or "demo"
         env["FAIRLABEL_CLOCK"] = env.get("FAIRLABEL_CLOCK") or "simulated"
     home.remember({name: env[name] for name in REMEMBERED if name in env})
@@ -67,15 +86,21 @@ def bring_up(
         name="Migration", argv=[*FAIRLABEL, "migrate"], env=env, log=home.logs / "migrate.log"
     )
     supervisor.done("Database has the newest shape", supervisor.run(migration))
-    services = [web_service(home, env, host, port)]
-    if with_worker:
+    services = [web_service(home, env, asked.host, asked.port)]
+    if asked.with_worker:
         services.append(worker_service(home, env))
     supervisor.start(*reversed(services))
-    if demo:
-        fill_demo(supervisor, env)
+    made: dict[str, Any] = {
+        "url": env["FAIRLABEL_BASE_URL"],
+        "state": str(home.root),
+        "worker": asked.with_worker,
+    }
+    if asked.demo:
+        made |= fill_demo(supervisor, env, home.logs / "demo.json" if asked.quiet else None)
     supervisor.say(f"\n  Fairlabel is at [bold]{env['FAIRLABEL_BASE_URL']}[/]  [dim]Ctrl-C stops it.[/]\n")
-    if not with_worker:
+    if not asked.with_worker:
         supervisor.say("  [yellow]![/] No worker runs here: uploads, pay and consensus wait for one.")
+    return made
 
 
 def start_servers(supervisor: Supervisor, home: Home) -> dict[str, str]:
@@ -123,47 +148,18 @@ def worker_service(home: Home, env: dict[str, str]) -> Service:
     )
 
 
-def fill_demo(supervisor: Supervisor, env: dict[str, str]) -> None:
-    """Run `fairlabel demo`, showing what it prints. A demo that fails leaves the product running."""
+def fill_demo(supervisor: Supervisor, env: dict[str, str], told: Path | None) -> dict[str, Any]:
+    """Run `fairlabel demo`: it shows what it prints, or writes its document, which is given back.
+
+    A demo that fails leaves the product running.
+    """
+    argv = [*FAIRLABEL, "demo", *(["--json"] if told else [])]
     try:
-        supervisor.run(Service(name="The demonstration", argv=[*FAIRLABEL, "demo"], env=env))
+        supervisor.run(Service(name="The demonstration", argv=argv, env=env, log=told))
+        return dict(json.loads(told.read_text().splitlines()[-1])) if told else {}
     except StackError as problem:
         supervisor.say(f"  [yellow]![/] {problem.message}")
-
-
-def check_port(host: str, port: int) -> None:
-    """Stop with exit code 2 if the port cannot be listened on."""
-    trouble = port_trouble(host, port)
-    if trouble:
-        choice = f"`fairlabel up --port {port + 1}` or `PORT={port + 1} make run`"
-        click.echo(f"{trouble}. Choose another: {choice}.", err=True)
-        sys.exit(2)
-
-
-def port_trouble(host: str, port: int) -> str | None:
-    """Say why a port cannot be listened on, None if it can."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as problem:
-        if problem.errno == errno.EADDRINUSE:
-            return f"Port {port} is taken"
-        return f"Port {port} of {host} cannot be used ({problem.strerror})"
-    return None
-
-
-def healthy(host: str, port: int) -> bool:
-    """Tell whether the web server answers."""
-    connection = http.client.HTTPConnection(host, port, timeout=2)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+        return {}
 
 
 def _written_in(path: Path) -> Callable[[int], bool]:

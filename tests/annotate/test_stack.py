@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
+import click
 import psycopg
 import pytest
 from rich.console import Console
 
 from annotate import migrate
-from annotate.commands.up import port_trouble
+from annotate.cli import COMMANDS
+from annotate.cli import main as cli
 from annotate.settings import WebSettings
 from annotate.stack.home import (
     AlreadyRunning,
@@ -27,6 +29,7 @@ from annotate.stack.home import (
     instance_environment,
     open_home,
 )
+from annotate.stack.port import port_trouble
 from annotate.stack.process import Process, Service, StackError, User, may_enter, open_log, service_user, tail
 from annotate.stack.supervisor import Supervisor
 from annotate.stack.valkey import Valkey
@@ -283,6 +286,61 @@ def test_a_taken_port_is_named_with_the_remedy_before_anything_starts(tmp_path: 
     assert ended.returncode == 2
     assert f"PORT={port + 1} make run" in ended.stderr
     assert not (tmp_path / "none").exists()
+
+
+def fairlabel(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command on a state directory of its own."""
+    command = [sys.executable, "-m", "annotate.cli", *arguments]
+    env = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "BROKER_URL")}
+    env |= {"FAIRLABEL_HOME": str(home), "PAYMENTS_LOG_KEY": "k" * 64}
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_every_command_takes_json_and_says_its_exit_codes() -> None:
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        several = list(command.commands.values()) if isinstance(command, click.Group) else [command]
+        told = [[option for one in part.params for option in one.opts] for part in several]
+        # The verifier's options are its own program's.
+        assert name == "verify" or all("--json" in options for options in told), name
+        assert command.epilog, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "title", "exit_code"),
+    [
+        (("bundle", "--period", "2026-W47", "--out", "/nowhere/x.zip"), "WrongCommand", 2),
+        (("bundle", "--out", "x.zip"), "WrongCommand", 2),
+        (("replay", "/nowhere"), "NoRecording", 1),
+        (("migrate",), "StackError", 1),
+    ],
+)
+def test_what_is_wrong_is_one_document_with_json(
+    arguments: tuple[str, ...], title: str, exit_code: int, tmp_path: Path
+) -> None:
+    ended = fairlabel(*arguments, "--json", home=tmp_path)
+    assert ended.returncode == exit_code, ended.stderr
+    said = json.loads(ended.stdout)
+    assert (said["title"], said["exit_code"]) == (title, exit_code)
+    assert said["detail"]
+    assert "Traceback" not in ended.stderr
+    plain = fairlabel(*arguments, home=tmp_path)
+    assert (plain.returncode, plain.stdout) == (exit_code, "")
+    assert plain.stderr.strip()
+    assert "Traceback" not in plain.stderr
+
+
+def test_serving_on_a_taken_port_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = fairlabel("serve", "--port", str(port), home=tmp_path)
+        told = fairlabel("serve", "--port", str(port), "--json", home=tmp_path)
+    assert ended.returncode == told.returncode == 2
+    assert f"Port {port} is taken. Choose another: `fairlabel serve --port {port + 1}`." in ended.stderr
+    assert "is taken" in json.loads(told.stdout)["detail"]
 
 
 def test_doctor_prints_one_document_and_fails_where_nothing_runs(tmp_path: Path) -> None:
