@@ -4,6 +4,8 @@ The files are read, audited and forgotten: nothing of them is stored. Rows that 
 and field, and a file in which no row can be trusted stops the audit, because a total without it would mislead.
 """
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +19,7 @@ from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 
 from annotate import wage_views
+from annotate.audit import csv_file
 from annotate.visit import Visit, before_the_body
 from annotate.wage_views import Drawing
 from payments.floors import hourly
@@ -24,6 +27,7 @@ from payments.mturk_audit import Audit, Floor, audit, floor_named
 from payments.mturk_files import CURRENCY, Problem, read
 from payments.mturk_report import as_json, treatment
 from payments.rules import shipped
+from schemas.uploads import export_cell
 from tasks.errors import Invalid
 
 FILES_BYTES_MAX = 64 << 20
@@ -90,6 +94,8 @@ class TurkPages(Controller):
             found = [Problem(**one) for one in problem.details.get("problems", [])]
             errors = [{"field": "files", "text": visit.gettext(problem.message)}]
             return page(visit, asked, errors, problems=found, status=422)
+        if visit.text("as", 10) == "csv":
+            return csv_file(workers_csv(made), "mturk-workers.csv")
         return page(visit, asked, [], made=made, problems=made.problems)
 
 
@@ -184,6 +190,16 @@ def page(
         places=places(),
         files_max=FILES_MAX,
     )
+
+
+def workers_csv(made: Audited) -> bytes:
+    """Write what each worker was paid by the hour, all of them, the most missing first."""
+    rows = as_json(made.audit)["per_worker"]
+    out = io.StringIO()
+    table = csv.DictWriter(out, list(rows[0]), lineterminator="\r\n")
+    table.writeheader()
+    table.writerows(row | {"worker": export_cell(row["worker"])} for row in rows)
+    return out.getvalue().encode()
 
 
 def drawing(visit: Visit, made: Audited) -> Drawing | None:

@@ -44,6 +44,16 @@ NAVIGATION: dict[Role, tuple[tuple[str, str, str], ...]] = {
 }
 
 
+BELONGS = {
+    "/batches": "/projects",
+    "/uploads": "/projects",
+    "/audit/workers": "/audit/wages",
+    "/audit/lines": "/audit/wages",
+    "/audit/accounts": "/audit/ledger",
+    "/audit/journals": "/audit/ledger",
+}
+"""To which entry of the navigation pages belong that do not stand below its address."""
+
 assets = Assets()
 
 
@@ -89,15 +99,15 @@ def navigation(visit: "Visit") -> list[dict[str, Any]]:
     """Give the viewer's navigation, the current entry marked."""
     if visit.viewer is None:
         return []
+    at = next((there for here, there in BELONGS.items() if _below(visit.path, here)), visit.path)
     return [
-        {
-            "label": visit.gettext(label),
-            "href": href,
-            "icon": icon,
-            "current": visit.path == href or visit.path.startswith(href + "/"),
-        }
+        {"label": visit.gettext(label), "href": href, "icon": icon, "current": _below(at, href)}
         for label, href, icon in NAVIGATION[visit.viewer.role]
     ]
+
+
+def _below(path: str, address: str) -> bool:
+    return path == address or path.startswith(address + "/")
 
 
 def _viewer(visit: "Visit") -> dict[str, str] | None:

@@ -18,6 +18,11 @@ def hours(seconds: int) -> Decimal:
     return rounded(Fraction(seconds, 3600), 4)
 
 
+def clock(seconds: int) -> str:
+    """Write seconds as people read hours, 90:23."""
+    return f"{seconds // 3600}:{seconds % 3600 // 60:02}"
+
+
 def amount(minor_units: int | Fraction, currency: str, places: int | None = None) -> Decimal:
     """Write minor units in whole units, with the currency's decimals or as many as asked for."""
     scale = exponent(currency)
@@ -103,59 +108,72 @@ def _optional_share(share: Fraction | None) -> Decimal | None:
 
 
 def treatment(made: Audit) -> list[Words]:
-    """Say how every oddity of the files was treated, and how much there was of it."""
-    return [*_time_and_pay(made), *_rows(made), *_figures_said(made)]
+    """Say how time and pay were counted, and how every oddity that there is was treated, with how much of it."""
+    return [words for there, words in (*_time_and_pay(made), *_rows(made)) if there] + _figures_said(made)
 
 
-def _time_and_pay(made: Audit) -> list[Words]:
+def _time_and_pay(made: Audit) -> list[tuple[object, Words]]:
     of, odd = made.figures, made.oddities
+    long = [_long(line, made.currency) for line in made.without_long if line.left_out]
+    no_cut = Words("No time is cut or left out, however long it is.")
     return [
-        Words(
-            "Time runs from accept to submit, which is all that the files hold. It includes pauses and waiting in the "
-            "worker's own queue; it leaves out searching, returned HITs and qualifications."
+        (
+            of.sum_seconds != of.union_seconds,
+            Words(
+                "A worker who held several HITs at once is owed each second once: %(union)s hours, where the "
+                "assignments sum to %(sum)s. Figures per assignment use its own full time.",
+                union=clock(of.union_seconds),
+                sum=clock(of.sum_seconds),
+            ),
         ),
-        Words(
-            "A worker who held several HITs at once is owed each second once: %(union)s hours, where the assignments "
-            "sum to %(sum)s. Figures per assignment use its own full time.",
-            union=hours(of.union_seconds),
-            sum=hours(of.sum_seconds),
+        (
+            of.rejected,
+            Words(
+                "Rejected work was worked: the time of %(n)s rejected assignments counts, their pay is 0.",
+                n=of.rejected,
+            ),
         ),
-        Words(
-            "Rejected work was worked: the time of %(n)s rejected assignments counts, their pay is 0.",
-            n=of.rejected,
+        (
+            odd.submitted,
+            Words(
+                "%(n)s assignments were neither approved nor rejected yet; they count as paid, because they are "
+                "approved automatically unless the requester rejects them.",
+                n=odd.submitted,
+            ),
         ),
-        Words(
-            "%(n)s assignments were neither approved nor rejected yet; they count as paid, because they are approved "
-            "automatically unless the requester rejects them.",
-            n=odd.submitted,
-        ),
-        in_a_row(
-            Words("No time is cut or left out, however long it is."),
-            *(_long(line, made.currency) for line in made.without_long),
-            Words("These lines show the effect; they are not the result."),
-        ),
+        (not long, no_cut),
+        (long, in_a_row(no_cut, *long, Words("These lines show the effect; they are not the result."))),
     ]
 
 
-def _rows(made: Audit) -> list[Words]:
+def _rows(made: Audit) -> list[tuple[object, Words]]:
     odd = made.oddities
     return [
-        Words(
-            "%(n)s assignments were submitted in the second they were accepted: they count with their pay, but have no "
-            "hourly pay and are left out of medians and shares.",
-            n=odd.instant,
+        (
+            odd.instant,
+            Words(
+                "%(n)s assignments were submitted in the second they were accepted: they count with their pay, but "
+                "have no hourly pay and are left out of medians and shares.",
+                n=odd.instant,
+            ),
         ),
-        Words(
-            "WorkTimeInSeconds is not used. It is absent or unusable in %(absent)s rows and differs from "
-            "accept-to-submit by more than a second in %(other)s.",
-            absent=odd.without_work_time,
-            other=odd.other_work_time,
+        (
+            odd.without_work_time or odd.other_work_time,
+            Words(
+                "WorkTimeInSeconds is not used. It is absent or unusable in %(absent)s rows and differs from "
+                "accept-to-submit by more than a second in %(other)s.",
+                absent=odd.without_work_time,
+                other=odd.other_work_time,
+            ),
         ),
-        Words(
-            "%(n)s rows repeated an assignment already read, which counts once. %(replaced)s of them said something "
-            "else than the row before; there the row read last counts.",
-            n=odd.repeated_rows,
-            replaced=len(made.replaced),
+        (
+            odd.repeated_rows,
+            Words(
+                "%(n)s rows repeated an assignment already read, which counts once. %(replaced)s of them said "
+                "something else than the row before; there the row read last counts.",
+                n=odd.repeated_rows,
+                replaced=len(made.replaced),
+            ),
         ),
     ]
 
@@ -184,7 +202,7 @@ def _long(line: WithoutLong, currency: str) -> Words:
         "be missing.",
         n=line.left_out,
         hours=line.hours,
-        held=hours(line.left_out_seconds),
+        held=clock(line.left_out_seconds),
         missing=Money(line.figures.missing_pay, currency),
     )
 

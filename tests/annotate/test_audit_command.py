@@ -28,7 +28,8 @@ def test_one_document_for_programs(tmp_path: Path) -> None:
     assert document["floor_per_hour"] == 7.25
     assert document["unusable_rows"] == 1
     assert [(each["line"], each["field"]) for each in document["problems"]] == [(3, "AcceptTime")]
-    assert len(document["treatment"]) == 10
+    assert len(document["treatment"]) >= 4
+    assert not [sentence for sentence in document["treatment"] if sentence.startswith("0 ")]
 
 
 def test_tables_for_people(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The Mechanical Turk audit in the browser and by the API: the same figures as the command, and clear refusals."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,17 @@ def test_the_page_says_what_the_files_paid(site: Any) -> None:
         assert "$7.07" in answer.text
         assert "Rejected work was worked: the time of 1 rejected assignments counts" in answer.text
         assert "statutory, US.federal@1, as shipped" in answer.text
+
+
+def test_every_worker_is_handed_over_as_a_table(site: Any) -> None:
+    with site.client("organizer") as client:
+        assert "Every worker as CSV" in client.get("/audit/mturk").text
+        form = {"floor": "US", "as": "csv"}
+        answer = client.post("/audit/mturk", files=sent(("small.csv", SMALL)), data=form)
+    assert 'filename="mturk-workers.csv"' in answer.headers["content-disposition"]
+    rows = {one["worker"]: one for one in csv.DictReader(io.StringIO(answer.text))}
+    assert (rows["W1"]["assignments"], rows["W1"]["paid"], rows["W1"]["missing_pay"]) == ("2", "2.00", "3.44")
+    assert rows["W1"]["union_hours"] == "0.7500"
 
 
 def test_the_api_says_the_same_as_numbers(site: Any) -> None:

@@ -255,3 +255,21 @@ def test_money_is_written_as_the_reader_writes_it(site: Any, settled: Week, batc
         told = re.sub(r"<(pre|code|ul)\b.*?</\1>|<input[^>]*>|<svg.*?</svg>", "", page, flags=re.DOTALL)
         told = re.sub(r'<p class="code.*?</p>|<style.*?</style>', "", told, flags=re.DOTALL)
         assert not (found := plain.search(told)), f"{path}: {told[found.start() - 60 : found.end() + 20]}"
+
+
+def test_every_page_has_its_place_in_the_navigation(site: Any, settled: Week, batch_id: str) -> None:
+    current = re.compile(r'<li><a href="([^"]+)" aria-current="page">')
+    expected = {
+        "requester": {f"/batches/{batch_id}": "/projects", "/balance": "/balance"},
+        "organizer": {
+            "/audit/exports": "/audit/exports",
+            "/audit/journals": "/audit/ledger",
+            f"/audit/workers/{settled.amina.id}": "/audit/wages",
+            "/audit/ledger/verify": "/audit/ledger",
+        },
+    }
+    for role, pages in expected.items():
+        with site.client(role) as client:
+            client.headers["fairlabel-clock"] = settled.over.isoformat()
+            for path, place in pages.items():
+                assert current.findall(client.get(path).text) == [place], path

@@ -1,11 +1,13 @@
 """Plots: bins keep to the floor, nothing is lost, everything stays inside the drawing."""
 
+import re
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annotate import rendering
 from annotate.plots import MOST_BINS, day_bars, histogram, nice_step
 
 
@@ -92,3 +94,23 @@ def test_day_bars_stay_inside(days: list[tuple[str, int]], limit: int | None) ->
         assert bar.width > 0
         assert bar.y >= 0
         assert bar.x + bar.width <= plot.width
+
+
+@pytest.mark.parametrize("width", [660, 320])
+def test_no_mark_of_the_axis_is_cut_at_an_edge(width: int) -> None:
+    plot = histogram(
+        [20, 60, 95, 139],
+        step=20,
+        say=lambda value: f"{int(value)} %",
+        least=100,
+        floor_label="floor",
+        width=width,
+    )
+    drawing = rendering.environment("en").get_template("macros/plots.html").module.drawing  # type: ignore[attr-defined]
+    svg = str(drawing(plot, "said", "wide", across=False))
+    marks = re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="middle">([^<]+)</text>', svg)
+    assert marks[-1][1] == ("140 %" if width > 480 else "100 %")
+    for at, label in marks:
+        # Eleven pixels high, a figure is at most seven wide.
+        half = 3.5 * len(label)
+        assert half <= float(at) <= width - half, label

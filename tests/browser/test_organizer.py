@@ -55,3 +55,15 @@ def test_the_bundle_is_taken_home(
     with zipfile.ZipFile(taken.value.path()) as bundle:
         assert bundle.testzip() is None
         assert any(name.endswith("manifest.json") for name in bundle.namelist())
+
+
+def test_the_entry_of_this_page_is_in_sight_on_a_phone(
+    stack: Running, browser: Browser, opened: Callable[[BrowserContext], BrowserContext]
+) -> None:
+    context = opened(visits.context(browser, PHONE))
+    stack.sign_in(context, "organizer")
+    page = context.new_page()
+    page.goto(f"{stack.url}/audit/exports")
+    here = page.locator(".mainnav [aria-current]")
+    expect(here).to_have_text("Exports")
+    expect(here).to_be_in_viewport(ratio=1)

@@ -449,5 +449,5 @@ def test_real_files_overlap_and_say_so() -> None:
     assert sum(of.assignments for of in found.batches.values()) == found.figures.assignments == 303
     assert found.oddities.other_work_time == 0
     said = " ".join(treatment(found))
-    for fact in ("90.3894", "208.2794", "18 rejected", "46 assignments took over 1 h", "624.05 USD"):
+    for fact in ("90:23 hours", "208:16", "18 rejected", "46 assignments took over 1 h", "624.05 USD"):
         assert fact in said

@@ -10,6 +10,11 @@ for (const button of document.querySelectorAll<HTMLElement>("[data-print]")) {
   button.addEventListener("click", () => print());
 }
 
+// On a narrow screen the navigation scrolls sideways: the entry of this page is brought into sight.
+const here = document.querySelector<HTMLElement>(".mainnav:not(.tabbar) [aria-current]");
+const nav = here?.closest<HTMLElement>(".mainnav");
+if (here && nav) nav.scrollLeft = here.offsetLeft - (nav.clientWidth - here.offsetWidth) / 2;
+
 // Without scripts, or where the browser lends no clipboard, the text is marked and copied by hand.
 for (const button of document.querySelectorAll<HTMLElement>("[data-copy]")) {
   if (!navigator.clipboard) continue;
