@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from annotate import access, pay_views, wage_views
 from annotate.audit import line_summary
 from annotate.audit_ledger import Place, place_of
+from annotate.rule_names import rule_name
 from annotate.visit import Visit
 from payments import worktime
 from payments.canonical import digest
@@ -48,6 +49,8 @@ class Step:
     note: Words
     source: dict[str, str] | None
     sha256: str
+    jurisdiction: str | None
+    area: str | None
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ class LinePages(Controller):
             view=made,
             line=line,
             plain=plain,
+            rule_name=lambda step: rule_name(visit, step.kind, step.jurisdiction, step.area),
             intervals=[spelled(one) for one in made.evidence.shares[:INTERVALS_SHOWN]],
             gaps=[
                 (moment_of(one.start), moment_of(one.end), one)
@@ -200,6 +204,8 @@ def steps_of(session: Session, line: DueLine) -> list[Step]:
             note=note(entry),
             source=sources.get(entry.get("sha256", "")),
             sha256=entry.get("sha256", ""),
+            jurisdiction=entry.get("jurisdiction"),
+            area=entry.get("area"),
         )
         for entry in entries
     ]

@@ -19,6 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from annotate import access, heartbeat, wage_views
+from annotate.rule_names import rule_name
 from annotate.visit import Visit
 from payments import rules, worktime
 from payments.floors import Hourly, hourly
@@ -32,11 +33,13 @@ ORDER = {"draft": 0, "suspended": 1, "in_force": 2, "superseded": 3, "repealed":
 
 @dataclass(frozen=True)
 class RuleView:
-    """A rule as the operator sees it: its hourly figure, who verified it, its document."""
+    """A rule as the operator sees it: its name and hourly figure, who verified it, its document."""
 
     rule: PayRule
+    name: str
     hourly: Hourly | None
     verified: list[tuple[str, str]]
+    by_nobody: bool
     mine: bool
     document: str
 
@@ -177,7 +180,11 @@ def rules_page(visit: Visit, errors: Sequence[dict[str, str]] = (), status: int 
         RuleView(
             rule=rule,
             hourly=hourly(rule.document),
-            verified=[(people.get(one["who"], one["who"]), one.get("note", "")) for one in rule.verified_by],
+            name=rule_name(visit, rule.kind, rule.jurisdiction, rule.area),
+            verified=[
+                (people[one["who"]], one.get("note", "")) for one in rule.verified_by if one["who"] in people
+            ],
+            by_nobody=any(one["who"] not in people for one in rule.verified_by),
             mine=any(one["who"] == own for one in rule.verified_by),
             document=json.dumps(rule.document, indent=2, ensure_ascii=False),
         )

@@ -15,12 +15,13 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from annotate.rule_names import rule_name
 from annotate.visit import Visit
 from payments import payroll
 from payments.due_lines import Draft, DueLine
 from payments.dues import hourly_equivalent
 from payments.earnings import DraftLine, lines_for
-from payments.floors import SENSITIVE, note
+from payments.floors import note
 from payments.paid_time import Category
 from payments.payouts import Payout, PayoutRun, PayoutState
 from payments.payslips import Payslip, hours_text
@@ -177,6 +178,7 @@ def line_words(visit: Visit, line: PayLine, names: dict[UUID, Named]) -> dict[st
     """Write one line with the way to its figure."""
     f = visit.formats
     name = name_of(visit, line.batch_id, names)
+    trace = trace_words(visit, line.trace)
     return {
         "title": name.title,
         "requester": name.requester,
@@ -189,8 +191,9 @@ def line_words(visit: Visit, line: PayLine, names: dict[UUID, Named]) -> dict[st
         "hourly": "–" if line.hourly is None else f.rate(line.hourly, line.currency),
         "floor": f.rate(line.rate, line.currency),
         "how": how(visit, line),
-        "rule": line.rule,
-        "trace": trace_words(visit, line.trace),
+        "rule": next((one["name"] for one in trace if one["rule"] == line.rule), line.rule),
+        "exact": f.price(line.rate, line.currency),
+        "trace": trace,
     }
 
 
@@ -223,19 +226,12 @@ def noted(visit: Visit, trace: Trace) -> list[dict[str, Any]]:
 
 def trace_words(visit: Visit, trace: Trace) -> list[dict[str, Any]]:
     """Write what was considered for a floor, the applied rule first."""
-    kinds = {
-        "statutory": visit.gettext("law"),
-        "agreement": visit.gettext("agreement"),
-        "platform": visit.gettext("this platform's floor"),
-        "requester_promise": visit.gettext("the requester's promise"),
-        "benchmark": visit.gettext("advice"),
-        SENSITIVE: visit.gettext("surcharge for sensitive content"),
-    }
     ordered = sorted(trace, key=lambda entry: not entry["applied"])
     return [
         {
             "rule": entry["rule"],
-            "kind": kinds.get(entry["kind"], entry["kind"]),
+            "name": rule_name(visit, entry["kind"], entry.get("jurisdiction"), entry.get("area")),
+            "kind": entry["kind"],
             "note": visit.formats.say(note(entry)),
             "applied": entry["applied"],
         }

@@ -22,7 +22,7 @@ def rule_name(visit: Visit, kind: str, jurisdiction: str | None, area: str | Non
         "sensitive_multiplier": visit.gettext("Surcharge for sensitive content"),
     }.get(kind, kind)
     place = visit.formats.place(jurisdiction) if jurisdiction else visit.gettext("everywhere")
-    return say.replace("%(place)s", f"{place} ({area})" if area else place)
+    return say.replace("%(place)s", f"{place} ({visit.formats.area(area)})" if area else place)
 
 
 def names_of(visit: Visit, codes: Iterable[str]) -> dict[str, str]:

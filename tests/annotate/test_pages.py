@@ -12,7 +12,9 @@ from closing import Week
 from route_table import routes_of
 
 from annotate import auth
-from payments import due_lines, payroll, payslips, quotes
+from annotate.i18n import Formats
+from payments import due_lines, payroll, payslips, quotes, rules
+from payments.floors import hourly_rate
 from payments.money import ceil_minor, minor, text
 from tasks.batches import Batch, pause_batch
 
@@ -273,3 +275,30 @@ def test_every_page_has_its_place_in_the_navigation(site: Any, settled: Week, ba
             client.headers["fairlabel-clock"] = settled.over.isoformat()
             for path, place in pages.items():
                 assert current.findall(client.get(path).text) == [place], path
+
+
+def test_rules_are_called_by_name_with_the_id_beside_it(site: Any, settled: Week) -> None:
+    for path, page in browsed(site, settled).items():
+        if "/lines/" in path:
+            assert "This platform's floor, Kenya" in page, path
+            assert '<small class="muted">platform.KE@1</small>' in page, path
+            assert "<b>platform.KE@1</b>" not in page, path
+            assert " by platform.KE@1" not in page, path
+    with site.client("operator") as client:
+        page = unescape(client.get("/operate/rules").text)
+    assert "<h2>Legal minimum, Bulgaria <small" in page
+    assert "BG.minimum, version 1</small>" in page
+    rule = page.partition('id="BG.minimum-1"')[2].partition("</dl>")[0]
+    assert "nobody: in force for demonstrations only" in rule
+
+
+def test_rates_are_cut_alike_and_told_exactly(site: Any) -> None:
+    (rule,) = [one for one in rules.shipped() if one["id"] == "BG.minimum"]
+    exact = hourly_rate(rule)
+    assert exact.denominator != 1
+    written = Formats("en").rate(exact, "EUR")
+    with site.client("operator") as client:
+        page = client.get("/operate/rules").text
+    assert f"<b>{written}</b>" in page
+    assert f"exactly {Formats('en').price(exact, 'EUR')}" in page
+    assert "cut to the smallest coin" in page

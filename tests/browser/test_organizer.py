@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import visits
 from playwright.sync_api import Browser, BrowserContext, expect
-from running import DESKTOP, Running
+from running import DESKTOP, PHONE, Running
 
 
 def test_from_wages_down_to_the_evidence(
