@@ -28,6 +28,7 @@ from tasks.projects import Definition, Project
 
 PROOF_EVERY_SECONDS = 30
 PREFETCH_MAX = 5
+WORKER = "/work/offline.js"
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,12 @@ class Labeling(Controller):
         access.work_for(visit.session, viewer, batch_id)
         skip_assignment(visit, viewer, as_uuid(visit.text("assignment_id", 40)), visit.text("reason", 40))
         return Redirect(f"/work/{batch_id}")
+
+
+@get(WORKER, sync_to_thread=False, include_in_schema=False)
+def service_worker() -> Response[str]:
+    """Serve the script that opens workspaces without a connection; it rules over the addresses beside its own."""
+    return Response(rendering.assets.text("src/offline.ts"), media_type="text/javascript; charset=utf-8")
 
 
 class LabelingApi(Controller):
@@ -330,6 +337,7 @@ def workspace_context(
             "assignments": "/api/v1/assignments",
             "proofs": "/api/v1/proofs",
             "sign_in": f"/sign-in?next_page=/work/{batch.id}",
+            "worker": f"{WORKER}?v={rendering.assets.version}",
         },
     }
 

@@ -269,3 +269,16 @@ def test_the_meter_needs_few_statements(site: Any, amina: Person, batch_id: str)
             seen.append(len(asked))
     assert seen[0] == seen[1] == seen[2]
     assert seen[0] <= 32, seen
+
+
+def test_the_service_worker_rules_over_workspaces_and_never_grows_old(
+    site: Any, amina: Person, batch_id: str
+) -> None:
+    with site.client(amina) as client:
+        address = client.get(f"/work/{batch_id}").text.split('"worker": "')[1].split('"')[0]
+        answer = client.get(address)
+    assert address.startswith("/work/offline.js?v=")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.headers["cache-control"] == "no-store"
+    assert "addEventListener" in answer.text
+    assert "import" not in answer.text, "a classic script: it stands alone"
