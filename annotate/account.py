@@ -14,7 +14,8 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Redirect
 
 from annotate import auth, i18n
-from annotate.visit import COOKIE, LANGUAGE_COOKIE, THEME_COOKIE, Visit
+from annotate.rendering import LANGUAGE_COOKIE, THEME_COOKIE
+from annotate.visit import COOKIE, Visit
 from tasks import people
 from tasks.errors import Conflict, Invalid
 from tasks.people import Person, Role

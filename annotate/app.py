@@ -12,13 +12,11 @@ from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, NotFoundException
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
 from litestar.types import Message, Scope
 from sqlalchemy import text
 
-from annotate import problems, rendering
+from annotate import api_document, problems, rendering
 from annotate.account import Account, AccountApi
 from annotate.audit import AuditApi, AuditPages
 from annotate.audit_exports import Exports as AuditExports
@@ -85,12 +83,7 @@ def create_app(tasks: TaskSettings | None = None, web: WebSettings | None = None
             backend="gzip", gzip_compress_level=6, minimum_size=600, exclude=list(PACKED_ALREADY)
         ),
         request_max_body_size=BODY_BYTES_MAX,
-        openapi_config=OpenAPIConfig(
-            title="Fairlabel",
-            version="1",
-            path="/api/v1/openapi",
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-        ),
+        openapi_config=api_document.config(),
         logging_config=None,
         debug=False,
     )

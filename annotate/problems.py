@@ -18,7 +18,6 @@ from sqlalchemy.exc import DataError
 
 from annotate import i18n, rendering
 from annotate.forms import TooLarge
-from annotate.visit import LANGUAGE_COOKIE, THEME_COOKIE
 from tasks.errors import FairlabelError, Invalid
 
 log = logging.getLogger(__name__)
@@ -107,29 +106,18 @@ def unexpected(request: Asked, error: Exception) -> Response[Any]:
 
 def answer(request: Asked, status: int, name: str, sentence: str, details: dict[str, Any]) -> Response[Any]:
     """Write the problem in the form and in the language that the asker reads."""
-    lang = i18n.choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
-    formats = i18n.formats(lang)
+    formats = i18n.formats(rendering.language(request))
     sentence, details = formats.say(sentence), formats.say_all(details)
     if _program(request):
         body = {"type": f"/help/errors#{name}", "title": name, "status": status, "detail": sentence} | details
         return Response(msgspec.json.encode(body), status_code=status, media_type="application/problem+json")
-    context = {
-        "viewer": None,
-        "csrf": "",
-        "nav": [],
-        "lang": lang,
-        "languages": [{"code": code, "name": name} for code, name in i18n.LANGUAGES.items()],
-        "preferences_url": "/settings",
-        "theme": request.cookies.get(THEME_COOKIE, ""),
-        "path": request.url.path,
-        "flash": [],
-        "demo": False,
-        "f": formats,
-        "status": status,
-        "sentence": sentence,
-        "problems": details.get("problems", []),
-        "limit_bytes": details.get("limit_bytes"),
-        "reference": details.get("reference") if status == HTTPStatus.INTERNAL_SERVER_ERROR else None,
-    }
-    text = rendering.environment(lang).get_template("error.html").render(context)
+    text = rendering.bare(
+        request,
+        "error.html",
+        status=status,
+        sentence=sentence,
+        problems=details.get("problems", []),
+        limit_bytes=details.get("limit_bytes"),
+        reference=details.get("reference") if status == HTTPStatus.INTERNAL_SERVER_ERROR else None,
+    )
     return Response(text, status_code=status, media_type=MediaType.HTML)

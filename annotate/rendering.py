@@ -4,7 +4,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader
-from litestar import MediaType, Response
+from litestar import MediaType, Request, Response
+from litestar.connection import ASGIConnection
 
 from annotate import i18n
 from annotate.assets import Assets
@@ -12,6 +13,9 @@ from tasks.people import Role
 
 if TYPE_CHECKING:
     from annotate.visit import Visit
+
+LANGUAGE_COOKIE = "fairlabel_lang"
+THEME_COOKIE = "fairlabel_theme"
 
 NAVIGATION: dict[Role, tuple[tuple[str, str, str], ...]] = {
     Role.WORKER: (
@@ -93,6 +97,30 @@ def render(visit: "Visit", template: str, context: dict[str, Any]) -> str:
         "f": visit.formats,
     }
     return environment(visit.lang).get_template(template).render(common | context)
+
+
+def language(request: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Choose the language in which a request is answered."""
+    return i18n.choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
+
+
+def bare(request: Request[Any, Any, Any], template: str, **context: Any) -> str:
+    """Render a page that needs no visit: nobody is signed in on it, and nothing is read from the database."""
+    lang = language(request)
+    common = {
+        "viewer": None,
+        "csrf": "",
+        "nav": [],
+        "lang": lang,
+        "languages": [{"code": code, "name": name} for code, name in i18n.LANGUAGES.items()],
+        "preferences_url": "/settings",
+        "theme": request.cookies.get(THEME_COOKIE, ""),
+        "path": request.url.path,
+        "flash": [],
+        "demo": False,
+        "f": i18n.formats(lang),
+    }
+    return environment(lang).get_template(template).render(common | context)
 
 
 def navigation(visit: "Visit") -> list[dict[str, Any]]:

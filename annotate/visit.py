@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from annotate import auth, i18n, rendering
 from annotate.forms import FORM_TYPES, Form
+from annotate.rendering import THEME_COOKIE
 from annotate.settings import WebSettings
 from schemas.words import Words
 from tasks import clock
@@ -28,8 +29,6 @@ from tasks.people import Role
 from tasks.settings import TaskSettings
 
 COOKIE = "fairlabel"
-LANGUAGE_COOKIE = "fairlabel_lang"
-THEME_COOKIE = "fairlabel_theme"
 CLOCK_HEADER = "fairlabel-clock"
 ADDRESS_ATTEMPTS_MAX = 30
 ACCOUNT_ATTEMPTS_MAX = 10
@@ -184,7 +183,7 @@ def _visit(request: Asked, session: Session, form: Mapping[str, Any]) -> Visit:
         viewer=_viewer(request, session, now),
         settings=request.app.state.web,
         tasks=tasks,
-        lang=i18n.choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", "")),
+        lang=rendering.language(request),
         theme=request.cookies.get(THEME_COOKIE, ""),
         path=request.url.path,
         address=request.client.host if request.client else "",
