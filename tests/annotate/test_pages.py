@@ -300,5 +300,5 @@ def test_rates_are_cut_alike_and_told_exactly(site: Any) -> None:
     with site.client("operator") as client:
         page = client.get("/operate/rules").text
     assert f"<b>{written}</b>" in page
-    assert f"exactly {Formats('en').price(exact, 'EUR')}" in page
+    assert f"more exactly {Formats('en').price(exact, 'EUR')}" in page
     assert "cut to the smallest coin" in page
