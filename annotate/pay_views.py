@@ -289,7 +289,7 @@ def payslip(visit: Visit, slip: Payslip, *, own: bool) -> dict[str, Any]:
         "Each line is the greater of the agreed pay and the credited time at the floor. Nothing is deducted."
     )
     if hourly:
-        said = {"hourly": f.amount(hourly, currency), "hours": totals["hours"]}
+        said = {"hourly": f.money(Fraction(hourly), currency), "hours": totals["hours"]}
         rule += " " + visit.gettext("Over %(hours)s of credited time that is %(hourly)s an hour.") % said
     return {
         "title": visit.gettext("Payslip %(code)s") % {"code": document["period"]["code"]},
