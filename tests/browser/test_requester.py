@@ -27,7 +27,7 @@ def test_from_sign_in_to_both_exports(
 
     make_project(page)
     upload_rows(page)
-    fund_and_open(page, stack.url)
+    fund_and_open(page)
     answer_all(stack, browser, opened, page.url)
     # Nobody reloads: the page follows the work by itself.
     expect(page.locator("#live")).to_contain_text("2 / 2", timeout=15_000)
@@ -71,7 +71,7 @@ def upload_rows(page: Page) -> None:
     expect(row).to_contain_text("text")
 
 
-def fund_and_open(page: Page, url: str) -> None:
+def fund_and_open(page: Page) -> None:
     """Agree on pay, see the quote, pay in and open."""
     page.get_by_label("By the answer, with the guarantee").check()
     page.get_by_label("Price per answer").fill("0,07")
@@ -79,14 +79,11 @@ def fund_and_open(page: Page, url: str) -> None:
     page.get_by_role("button", name="Show the quote").click()
     expect(page.get_by_role("heading", name="3. Quote")).to_be_visible()
     assert page.get_by_label("Price per answer").input_value() == "0.07"
-    here = page.url
-
-    page.goto(f"{url}/balance")
-    page.get_by_label("Amount").fill("20")
+    page.get_by_role("link", name="Pay in what is missing").click()
     page.get_by_label("Reference").fill("invoice 7")
     page.get_by_role("button", name="Pay in").click()
-    expect(page.get_by_text("€20.00")).to_be_visible()
-    page.goto(here)
+    expect(page.get_by_role("status")).to_contain_text("is booked on your balance")
+    page.get_by_role("link", name="Back to First rides").click()
     page.get_by_role("button", name="Reserve and open").click()
     expect(page.get_by_text("Open", exact=True)).to_be_visible()
     expect(page.locator("#live")).to_contain_text("0 / 2")
