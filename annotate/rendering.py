@@ -55,6 +55,7 @@ BELONGS = {
     "/audit/lines": "/audit/wages",
     "/audit/accounts": "/audit/ledger",
     "/audit/journals": "/audit/ledger",
+    "/audit/checks": "/audit/ledger",
 }
 """To which entry of the navigation pages belong that do not stand below its address."""
 

@@ -178,15 +178,14 @@ def test_the_pages_listen_to_nothing_more() -> None:
         for match in EVENTS_LISTENED_TO.finditer(source.read_text(encoding="utf-8"))
     }
     drawn = {(name, "pointermove") for name in DRAWN_WITH}
-    assert heard - drawn <= {("workspace.ts", "pointermove")}
+    assert heard - drawn <= {("proofs.ts", "pointermove")}
 
 
 def test_what_a_page_hears_of_a_worker_becomes_one_bit() -> None:
-    workspace = (FRONT_END / "workspace.ts").read_text(encoding="utf-8")
-    (signs,) = re.findall(r"for \(const sign of \[([^\]]+)\]\) \{\n\s*(.+)\n\}", workspace)
-    assert signs[1].startswith(ONE_BIT)
-    assert workspace.count("pointermove") == 1
     proofs = (FRONT_END / "proofs.ts").read_text(encoding="utf-8")
+    (signs,) = re.findall(r"for \(const sign of \[([^\]]+)\]\) \{\n\s*(.+)\n\s*\}", proofs)
+    assert signs[1].startswith(ONE_BIT)
+    assert proofs.count("pointermove") == 1
     (fields,) = re.findall(r"interface Proof \{\n(.*?)\n\}", proofs, re.DOTALL)
     assert set(re.findall(r"^\s*(\w+):", fields, re.MULTILINE)) == PROOF_FIELDS
     assert re.search(r"\n  touch\(\): void \{\n    this\.touched = true;\n  \}\n", proofs)

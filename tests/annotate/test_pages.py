@@ -267,7 +267,7 @@ def test_every_page_has_its_place_in_the_navigation(site: Any, settled: Week, ba
             "/audit/exports": "/audit/exports",
             "/audit/journals": "/audit/ledger",
             f"/audit/workers/{settled.amina.id}": "/audit/wages",
-            "/audit/ledger/verify": "/audit/ledger",
+            "/audit/checks": "/audit/ledger",
         },
     }
     for role, pages in expected.items():

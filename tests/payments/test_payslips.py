@@ -46,7 +46,7 @@ def test_it_says_who_paid_what_for_what_and_adds_up(session: Session, week: Week
     assert slip.total == sum(line.due for line in lines)
     assert {line["due_line"] for line in document["lines"]} == {str(line.id) for line in lines}
     messages = next(line for line in document["lines"] if line.get("batch") == str(week.messages.id))
-    assert messages["title"] == "Moods, First messages"
+    assert messages["title"] == "Moods: First messages"
     assert messages["requester"] == "Zuri Research"
     assert messages["answers"] == 3
     assert messages["seconds_by"] == {"task": 900}

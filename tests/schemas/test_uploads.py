@@ -128,7 +128,7 @@ def test_line_breaks_within_quotes_keep_the_physical_line() -> None:
             "byte 1, line 1: the file is a zip archive or an Excel workbook, not text.",
         ),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "the file is an old Excel workbook"),
-        (b"\x1f\x8b\x08", "the file is compressed with gzip, not text. Unpack it first."),
+        (b"\x1f\x8b\x08", "the file is a file compressed with gzip, not text. Unpack it first."),
         (b"%PDF-1.7\n", "the file is a PDF"),
         (b"\x89PNG\r\n", "the file is a picture"),
         (b"\0" * 100, "the file holds NUL bytes and no text."),
