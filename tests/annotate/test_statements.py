@@ -26,7 +26,7 @@ from tasks import intake, people
 from tasks.items import add_items
 from tasks.people import Person
 
-LITTLE, MUCH = 4, 20
+LITTLE, MUCH = 2, 12
 """Weeks: each brings four batches, a project, a worker, declarations, an upload, tokens, payslips, runs of payouts."""
 GROWTH_MAX = 3
 
