@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from fractions import Fraction
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -75,7 +76,7 @@ def listed(visit: Visit, person: Person) -> list[Listed]:
         barred = _unfit(person, batch) or no_floor or reached or (exposed if sensitive(batch) else None)
         barred = barred or none_left.get(batch.id)
         made.append(Listed(batch, *about[batch.id], left=left.get(batch.id, 0), pay=pay, barred=barred))
-    return sorted(made, key=lambda one: (-(one.pay.hourly if one.pay else 0), one.title, str(one.batch.id)))
+    return sorted(made, key=_by_pay)
 
 
 def barred(visit: Visit, person: Person, batch: Batch) -> str | None:
@@ -222,6 +223,14 @@ def remedy(visit: Visit, code: str, batch: Batch) -> tuple[str, str]:
         "day": ("/work/settings#consents", visit.gettext("Agree to more hours")),
         "week": ("/work/settings#consents", visit.gettext("Agree to more hours")),
     }.get(code, ("", ""))
+
+
+def _by_pay(one: Listed) -> tuple[Fraction, Fraction, str, str]:
+    """Order by what is known: what was measured, or the floor; a requester's estimate only decides between equals."""
+    if one.pay is None:
+        return Fraction(0), Fraction(0), one.title, str(one.batch.id)
+    known = one.pay.floor if one.pay.estimated and one.pay.pay_mode == "piece" else one.pay.hourly
+    return -known, -one.pay.hourly, one.title, str(one.batch.id)
 
 
 def _none_left(left: set[str], had: bool) -> str:

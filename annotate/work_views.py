@@ -1,7 +1,8 @@
 """How work offered is said: cards of Find work, the task page, and the same for programs.
 
-An hourly figure is what people really earned once ten of them have been paid; before that it is named an estimate,
-beside the floor that is sure. All amounts are in the reader's own currency.
+An hourly figure is what people really earned, here or in earlier batches like it, and says from how many it is; where
+nothing was ever measured it is named the requester's estimate, beside the floor that is sure. All amounts are in the
+reader's own currency.
 """
 
 from typing import Any
@@ -53,15 +54,19 @@ def rate(visit: Visit, pay: Offer | None) -> dict[str, str]:
     if pay is None:
         return {"rate": "–", "unit": visit.gettext("per hour"), "basis": ""}
     f = visit.formats
+    said = {"rate": f.money(pay.hourly, pay.currency), "unit": visit.gettext("per hour")}
+    if pay.pay_mode == "hourly":
+        return said | {
+            "basis": visit.gettext("All your time is paid at this rate, however long an item takes.")
+        }
     floor = f.money(pay.floor, pay.currency)
+    if pay.estimated:
+        return said | _estimate(visit, pay, floor)
     if pay.hourly_low is not None and pay.hourly_high is not None:
         low, high = f.money(pay.hourly_low, pay.currency), f.money(pay.hourly_high, pay.currency)
-        spread = visit.gettext("%(low)s to %(high)s") % {"low": low, "high": high}
-        basis = visit.gettext("middle half of %(workers)s workers") % {"workers": pay.workers}
-        if pay.hourly_low == pay.floor:
-            basis += ", " + visit.gettext("topped up to %(floor)s") % {"floor": floor}
-        return {"rate": low if low == high else spread, "unit": visit.gettext("per hour"), "basis": basis}
-    return {"rate": f.money(pay.hourly, pay.currency), **_estimate(visit, pay, floor)}
+        if low != high:
+            said["rate"] = visit.gettext("%(low)s to %(high)s") % {"low": low, "high": high}
+    return said | {"basis": _measured(visit, pay, floor)}
 
 
 def left_words(visit: Visit, left: int) -> str:
@@ -70,16 +75,19 @@ def left_words(visit: Visit, left: int) -> str:
 
 
 def price_words(visit: Visit, pay: Offer) -> str:
-    """Say what an item brings and how long it is thought to take."""
+    """Say what an item brings and how long it takes: measured, or as the requester thinks."""
     f = visit.formats
-    seconds = {"seconds": f.number(pay.estimate_seconds)}
+    seconds = {"seconds": f.number(pay.seconds_each or pay.estimate_seconds)}
     if pay.pay_mode == "hourly":
         return visit.gettext("paid by the hour, about %(seconds)s s an item") % seconds
-    if pay.price < 1:
-        amount = {"price": f.money(pay.price * 100, pay.currency)}
-        return visit.gettext("%(price)s for 100, about %(seconds)s s each") % {**amount, **seconds}
-    amount = {"price": f.money(pay.price, pay.currency)}
-    return visit.gettext("%(price)s each, about %(seconds)s s") % {**amount, **seconds}
+    small = pay.price < 1
+    said = {"price": f.money(pay.price * 100 if small else pay.price, pay.currency), **seconds}
+    if not pay.seconds_each:
+        price = visit.gettext("%(price)s for 100") if small else visit.gettext("%(price)s each")
+        return price % said
+    if small:
+        return visit.gettext("%(price)s for 100, about %(seconds)s s each") % said
+    return visit.gettext("%(price)s each, about %(seconds)s s") % said
 
 
 def language_names(visit: Visit, codes: list[str]) -> list[str]:
@@ -165,6 +173,8 @@ def as_json(visit: Visit, one: Listed) -> dict[str, Any]:
             "hourly_low": write(pay.hourly_low),
             "hourly_high": write(pay.hourly_high),
             "workers": pay.workers,
+            "measured_in": list(pay.measured_in),
+            "seconds_each": pay.seconds_each or None,
             "estimated": pay.estimated,
             "estimate_seconds": pay.estimate_seconds,
             "grace_seconds": pay.grace_seconds,
@@ -186,12 +196,30 @@ def unread(visit: Visit, person: Person, batch: Batch, listed_as: Listed) -> dic
     }
 
 
+def _measured(visit: Visit, pay: Offer, floor: str) -> str:
+    """Say from how many workers a figure is, and where it was measured if not here."""
+    parts = []
+    if len(pay.measured_in) == 1:
+        parts.append(visit.gettext("measured in %(batch)s") % {"batch": pay.measured_in[0]})
+    elif pay.measured_in:
+        count = len(pay.measured_in)
+        parts.append(
+            visit.ngettext("measured in %(num)s earlier batch", "measured in %(num)s earlier batches", count)
+        )
+    workers = {"workers": visit.formats.number(pay.workers)}
+    few = visit.gettext("only %(workers)s workers so far, may change")
+    parts.append((visit.gettext("middle half of %(workers)s workers") if pay.hourly_low else few) % workers)
+    if (pay.hourly_low or pay.hourly) == pay.floor:
+        parts.append(visit.gettext("topped up to %(floor)s") % {"floor": floor})
+    return ", ".join(parts)
+
+
 def _estimate(visit: Visit, pay: Offer, floor: str) -> dict[str, str]:
-    if pay.pay_mode == "hourly":
-        basis = visit.gettext("All your time is paid at this rate, however long an item takes.")
-        return {"unit": visit.gettext("per hour"), "basis": basis}
-    unit = visit.gettext("per hour at the estimated %(seconds)s s") % {"seconds": pay.estimate_seconds}
-    basis = visit.gettext("An estimate. The floor of %(floor)s is guaranteed.") % {"floor": floor}
+    seconds = {"seconds": visit.formats.number(pay.estimate_seconds)}
+    unit = visit.gettext("per hour by the requester's estimate of %(seconds)s s") % seconds
+    basis = visit.gettext("Nothing was measured yet. The floor of %(floor)s is guaranteed.") % {
+        "floor": floor
+    }
     return {"unit": unit, "basis": basis}
 
 

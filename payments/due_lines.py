@@ -75,7 +75,15 @@ class DueLine(Base):
         Index(
             "ix_due_line_batch_id",
             "batch_id",
-            postgresql_include=["worker_id", "charge_currency", "charge", "seconds"],
+            postgresql_include=[
+                "worker_id",
+                "charge_currency",
+                "charge",
+                "agreed",
+                "due",
+                "seconds",
+                "answers",
+            ],
         ),
     )
 

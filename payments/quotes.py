@@ -2,7 +2,7 @@
 
 Both take the floor of every place in which a worker for the batch lives. A quote's slow figure, the 95th percentile
 of the estimate at the highest of these floors, is what has to be reserved. Hourly figures in an offer are what people
-really earned once there are enough of them; until then they are named an estimate, beside the floor that is sure.
+really earned; where nothing was ever measured they are named the requester's estimate, beside the floor that is sure.
 """
 
 from collections import Counter
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -23,6 +24,9 @@ from payments.terms import PayTerms, terms_of
 from tasks.batches import Batch
 from tasks.items import Slot, SlotState
 from tasks.people import Person, Role
+
+WORKERS_SHOWN_MIN: Final = 10
+"""Of fewer workers no spread is shown: its ends would be single people."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,17 @@ class Quote:
 
 @dataclass(frozen=True)
 class PastPay:
-    """What workers of a batch really earned per hour: middle and middle half, in minor units of `currency`."""
+    """What workers really earned per hour by a batch's price: middle and middle half, in minor units of `currency`."""
 
     currency: str
     workers: int
     low: Fraction
     median: Fraction
     high: Fraction
+    seconds_each: int = 0
+    """How long an answer took, over all of them; 0 where nobody knows."""
+    measured_in: tuple[str, ...] = ()
+    """The names of the earlier batches in which it was measured; empty for the batch itself."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +98,14 @@ class Offer:
     hourly_low: Fraction | None
     hourly_high: Fraction | None
     workers: int
+    seconds_each: int
+    measured_in: tuple[str, ...]
     estimate_seconds: int
     grace_seconds: int
 
     @property
     def estimated(self) -> bool:
-        """Whether the hourly figure is an estimate, because too few people have been paid yet."""
+        """Whether the hourly figure is the requester's estimate, because nothing was ever measured."""
         return self.workers == 0
 
 
@@ -160,7 +170,9 @@ def worker_offer(
     past: PastPay | None = None,
     floors: Floors | None = None,
 ) -> Offer:
-    """Say what a batch pays this worker; `past` is what at least ten others earned. Raises NoTerms, NoExchangeRate.
+    """Say what a batch pays this worker; `past` is what others earned. Raises NoTerms, NoExchangeRate.
+
+    The middle half is told of ten and more; the middle alone of fewer.
 
     Whoever asks for many batches reads the floors once and passes them.
     """
@@ -170,6 +182,9 @@ def worker_offer(
     rate = floor.rate * terms.multiplier
     price = floors.convert(terms.price, terms.currency, floor.currency)
     by_price = price * 3600 / terms.estimate_seconds
+    # Time that is paid by the hour brings what it brings, whoever worked.
+    past = None if terms.pay_mode == "hourly" else past
+    spread = past if past and past.workers >= WORKERS_SHOWN_MIN else None
 
     def own(amount: Fraction) -> Fraction:
         # A figure under this worker's own floor was earned elsewhere; they will be topped up.
@@ -183,9 +198,11 @@ def worker_offer(
         floor=rate,
         rule=floor.rule,
         hourly=own(past.median) if past else max(rate, by_price),
-        hourly_low=own(past.low) if past else None,
-        hourly_high=own(past.high) if past else None,
+        hourly_low=own(spread.low) if spread else None,
+        hourly_high=own(spread.high) if spread else None,
         workers=past.workers if past else 0,
+        seconds_each=past.seconds_each if past else 0,
+        measured_in=past.measured_in if past else (),
         estimate_seconds=terms.estimate_seconds,
         grace_seconds=terms.grace_seconds,
     )

@@ -7,7 +7,7 @@ Hours are shown against limits so that offers can stop in time; they never make 
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from typing import Any, Final
@@ -26,7 +26,8 @@ from payments.periods import PayPeriod, code_of
 from payments.quotes import PastPay
 from tasks.people import Person
 
-WORKERS_SHOWN_MIN: Final = 10
+MEASURED_MIN: Final = 3
+"""A figure of fewer workers would be one person's wage, and that is theirs to tell."""
 WORKERS_AT_ONCE: Final = 100
 HOUR: Final = 3600
 DAY_SOFT: Final = 8 * HOUR
@@ -35,17 +36,42 @@ WEEK_SOFT: Final = 40 * HOUR
 WEEK_HARD: Final = 48 * HOUR
 
 RANKED: Final = text("""
-WITH earned AS (
-    SELECT batch_id, min(charge_currency) AS currency, sum(charge) AS charge, sum(seconds) AS seconds
-    FROM due_line WHERE batch_id = ANY(:batches) GROUP BY batch_id, worker_id HAVING sum(seconds) > 0
+WITH wanted AS (
+    SELECT * FROM unnest(CAST(:batches AS uuid[]), CAST(:sources AS uuid[])) AS pair (batch, source)
+), earned AS (
+    SELECT batch, min(charge_currency) AS currency, sum(seconds) AS seconds, sum(answers) AS answers,
+        sum(CASE WHEN agreed > 0 THEN div(charge::numeric * agreed, due) ELSE charge END) AS charge
+    FROM wanted JOIN due_line ON due_line.batch_id = source GROUP BY batch, worker_id HAVING sum(seconds) > 0
 ), ranked AS (
-    SELECT *, row_number() OVER (PARTITION BY batch_id ORDER BY charge / seconds) - 1 AS place,
-        count(*) OVER (PARTITION BY batch_id) AS workers
+    SELECT *, row_number() OVER (PARTITION BY batch ORDER BY charge / seconds) - 1 AS place,
+        count(*) OVER (PARTITION BY batch) AS workers,
+        sum(seconds) OVER (PARTITION BY batch) / nullif(sum(answers) OVER (PARTITION BY batch), 0) AS seconds_each
     FROM earned
 )
 SELECT * FROM ranked WHERE workers >= :least AND EXISTS (
     SELECT FROM generate_series(1, 3) AS quarter WHERE place - quarter * (workers - 1) / 4 IN (0, 1))""")
-"""The workers of each batch between whom a quartile lies, by what an hour brought them."""
+"""The workers of each batch between whom a quartile lies, by what an hour brought them.
+
+What a line's price brought counts, without the top-up: that is of the place where somebody worked, and whoever looks
+has a floor of their own. Where there is no price, the whole charge counts.
+"""
+
+EARLIER: Final = text("""
+SELECT batch.id AS batch, other.id AS source, other.name
+FROM batch
+JOIN pay_terms AS terms ON terms.batch_id = batch.id
+JOIN definition ON definition.id = batch.definition_id
+JOIN batch AS other ON other.project_id = batch.project_id AND other.created_at < batch.created_at
+JOIN pay_terms AS their_terms ON their_terms.batch_id = other.id
+JOIN definition AS theirs ON theirs.id = other.definition_id
+WHERE batch.id = ANY(:batches)
+    AND terms.pay_mode = 'piece' AND their_terms.currency = terms.currency
+    AND their_terms.piece_price <= terms.piece_price
+    AND jsonb_path_query_array(theirs.document, '$.fields[*].kind')
+        = jsonb_path_query_array(definition.document, '$.fields[*].kind')
+    AND EXISTS (SELECT FROM due_line WHERE due_line.batch_id = other.id)
+ORDER BY other.created_at""")
+"""Earlier batches of the same project with the same kinds of questions, for no higher price."""
 
 COST: Final = text("""
 SELECT charge_currency, (sum(charge) - sum(own))::bigint, sum(own)::bigint, sum(fee)::bigint, sum(seconds), sum(answers)
@@ -168,12 +194,15 @@ def hours(session: Session, worker: Person, start: datetime, end: datetime) -> H
 
 
 def hourly_of(session: Session, batches: Collection[UUID]) -> dict[UUID, PastPay]:
-    """Give the quartiles of what workers earned per hour on batches, where at least ten of them did."""
-    given = {"batches": list(batches), "least": WORKERS_SHOWN_MIN}
-    ranked: dict[UUID, dict[int, Row[Any]]] = defaultdict(dict)
-    for row in session.execute(RANKED, given):
-        ranked[row.batch_id][row.place] = row
-    return {batch: _past(rows) for batch, rows in ranked.items()}
+    """Give the quartiles of what workers earned per hour on batches, or else on earlier ones that are like them."""
+    found = _measured(session, [(batch, batch) for batch in batches])
+    missing = [batch for batch in batches if batch not in found]
+    alike = session.execute(EARLIER, {"batches": missing}).all() if missing else []
+    names: dict[UUID, list[str]] = defaultdict(list)
+    for row in alike:
+        names[row.batch].append(row.name)
+    before = _measured(session, [(row.batch, row.source) for row in alike]) if alike else {}
+    return found | {one: replace(past, measured_in=tuple(names[one])) for one, past in before.items()}
 
 
 def batch_cost(session: Session, batch_id: UUID) -> list[Cost]:
@@ -199,11 +228,20 @@ def _midnights(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[datet
         yield datetime.combine(day, time(), zone).astimezone(UTC)
 
 
+def _measured(session: Session, pairs: Sequence[tuple[UUID, UUID]]) -> dict[UUID, PastPay]:
+    """Measure batches in the lines of the batches that are named beside them."""
+    given = {"batches": [batch for batch, _ in pairs], "sources": [source for _, source in pairs]}
+    ranked: dict[UUID, dict[int, Row[Any]]] = defaultdict(dict)
+    for row in session.execute(RANKED, {**given, "least": MEASURED_MIN}):
+        ranked[row.batch][row.place] = row
+    return {batch: _past(rows) for batch, rows in ranked.items()}
+
+
 def _past(ranked: dict[int, Row[Any]]) -> PastPay:
     """Interpolate the quartiles between the workers who stand next to them, exactly."""
     some = next(iter(ranked.values()))
     low, median, high = (_quartile(ranked, quarter, some.workers - 1) for quarter in (1, 2, 3))
-    return PastPay(some.currency, some.workers, low, median, high)
+    return PastPay(some.currency, some.workers, low, median, high, round(some.seconds_each or 0))
 
 
 def _quartile(ranked: dict[int, Row[Any]], quarter: int, last: int) -> Fraction:

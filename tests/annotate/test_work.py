@@ -1,13 +1,17 @@
 """Find work, the task page, consents and settings, as a worker meets them."""
 
 from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 from uuid import uuid4
 
 import factories
 import pytest
+from closing import draft_line, drafted
 
 from payments import worktime
+from payments.due_lines import Payer, book
+from payments.periods import period_at
 from tasks.batches import open_batches, pause_batch
 from tasks.people import Person
 
@@ -55,14 +59,41 @@ def test_offers_say_what_they_pay_and_for_whom(site: Any, amina: Person) -> None
             "hourly_low": None,
             "hourly_high": None,
             "workers": 0,
+            "measured_in": [],
+            "seconds_each": None,
             "estimated": True,
             "estimate_seconds": 60,
             "grace_seconds": 120,
         }
         page = client.get("/work").text
         assert f'href="/work/{batch_id}/about"' in page
-        assert "per hour at the estimated 60 s" in page
+        assert "per hour by the requester&#39;s estimate of 60 s" in page
+        assert "Nothing was measured yet." in page
         assert "To learn how people feel about trams." in page
+
+
+def test_a_new_batch_shows_what_earlier_ones_really_brought(site: Any, amina: Person) -> None:
+    with site.session() as session:
+        project = factories.project(session, site.now)
+        first = factories.opened_batch(session, site.now, project, name="Spring")
+        period = period_at(session, site.now, site.now)
+        payer = Payer(first.id, project.id, "KES", Fraction(0))
+        for agreed in (40_000, 50_000, 60_000):
+            line = draft_line(site.now, first.id, agreed=Fraction(agreed))
+            book(session, period, factories.worker(session, site.now).id, drafted([(line, payer)]), site.now)
+        later = site.now + timedelta(hours=1)
+        fresh = str(factories.opened_batch(session, later, project, name="Summer").id)
+    with site.client(amina) as client:
+        pay = offer(client, fresh)["pay"]
+        assert (pay["hourly"], pay["estimated"], pay["workers"]) == ("500.00", False, 3)
+        assert pay["measured_in"] == ["Spring"]
+        shown = client.get("/work").text.split(f'href="/work/{fresh}/about"')[1].split("</li>")[0]
+        assert "KES\u00a0500.00" in shown
+        assert "measured in Spring, only 3 workers so far, may change" in shown
+        assert "estimate" not in shown
+        here = client.get(f"/work/{first.id}/about").text
+        assert "only 3 workers so far, may change" in here
+        assert "measured in" not in here
 
 
 def test_a_card_says_languages_and_what_the_content_is(site: Any, amina: Person) -> None:
@@ -83,13 +114,14 @@ def test_a_card_says_languages_and_what_the_content_is(site: Any, amina: Person)
         client.post("/work/consents", data={"consent": "violence", "agree": "no"})
 
 
-def test_the_best_paid_comes_first(site: Any, amina: Person) -> None:
+def test_the_best_paid_comes_first_by_what_is_known(site: Any, amina: Person) -> None:
     low, high = opened(site, terms={"piece_price": "4.90"}), opened(site, terms={"piece_price": "9"})
     with site.client(amina) as client:
-        order = [one["batch"] for one in client.get("/api/v1/work").json()]
+        listed = client.get("/api/v1/work").json()
+        order = [one["batch"] for one in listed]
         assert order.index(high) < order.index(low)
-        rates = [float(one["pay"]["hourly"]) for one in client.get("/api/v1/work").json()]
-        assert rates == sorted(rates, reverse=True)
+        known = [float(one["pay"]["floor" if one["pay"]["estimated"] else "hourly"]) for one in listed]
+        assert known == sorted(known, reverse=True), "an estimate never goes before a measure"
         page = client.get("/work").text
         assert page.index(high) < page.index(low)
 

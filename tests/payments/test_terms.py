@@ -1,5 +1,6 @@
 """Terms, quotes and offers: sealed in the workers' favour, priced by the real floors, exact to the minor unit."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -222,13 +223,20 @@ def test_an_offer_is_honest_in_the_workers_own_currency(
     past = PastPay("KES", 12, Fraction(26000), Fraction(31000), Fraction(40000))
     known = worker_offer(session, batch, amina, now, past)
     assert [known.hourly_low, known.hourly, known.hourly_high] == [27500, 31000, 40000]
-    assert known.workers == 12
+    assert (known.workers, known.estimated) == (12, False)
+    few = replace(past, workers=4, seconds_each=41, measured_in=("Spring",))
+    told = worker_offer(session, batch, amina, now, few)
+    assert told.hourly == 31000
+    assert (told.hourly_low, told.hourly_high, told.workers) == (None, None, 4)
+    assert (told.seconds_each, told.measured_in) == (41, ("Spring",))
 
 
 def test_a_promise_by_the_hour_is_the_offer(session: Session, batch: Batch, now: datetime) -> None:
     factories.terms(session, batch, now, pay_mode="hourly", piece_price=None, hourly_rate="320")
     offer = worker_offer(session, batch, factories.worker(session, now), now)
     assert [offer.price, offer.floor, offer.hourly] == [0, 32000, 32000]
+    past = PastPay("KES", 12, Fraction(1), Fraction(2), Fraction(3))
+    assert worker_offer(session, batch, factories.worker(session, now), now, past).hourly == 32000
 
 
 def test_sensitive_content_raises_the_floor(session: Session, batch: Batch, now: datetime) -> None:

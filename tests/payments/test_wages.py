@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from random import Random
 from statistics import quantiles
+from typing import Any
 from uuid import UUID
 
 import closing
@@ -19,6 +20,7 @@ from payments.payroll import close_period
 from payments.periods import period_at
 from payments.wages import RANKED, batch_cost, everybodys_hours, hourly_of, hours, wage_lines, wages
 from tasks.batches import Batch
+from tasks.projects import Project
 
 
 @pytest.fixture
@@ -80,17 +82,60 @@ def test_long_days_and_weeks_are_named(session: Session, now: datetime) -> None:
     assert found.over_hard == ["2026-11-18"]
 
 
-def test_a_batchs_hourly_pay_is_shown_for_ten_workers_and_no_fewer(session: Session, now: datetime) -> None:
+def test_a_batchs_hourly_pay_is_measured_of_three_workers_and_no_fewer(
+    session: Session, now: datetime
+) -> None:
     period, batch = period_at(session, now, now), factories.batch(session, now)
     payer = Payer(batch.id, batch.project_id, "KES", Fraction(0))
-    for number in range(1, 11):
+    for number in range(1, 4):
         assert hourly_of(session, [batch.id]) == {}
         worker = factories.worker(session, now)
         line = draft_line(now, batch.id, agreed=0, rate=number * 1_000)
         book(session, period, worker.id, drafted([(line, payer)]), now)
     found = hourly_of(session, [batch.id])[batch.id]
-    assert (found.currency, found.workers) == ("KES", 10)
-    assert [found.low, found.median, found.high] == [Fraction(n) for n in (3_250, 5_500, 7_750)]
+    assert (found.currency, found.workers, found.measured_in) == ("KES", 3, ())
+    assert [found.low, found.median, found.high] == [Fraction(n) for n in (1_500, 2_000, 2_500)]
+
+
+def test_a_top_up_elsewhere_is_no_ones_hourly_pay_here(session: Session, now: datetime) -> None:
+    period, batch = period_at(session, now, now), factories.batch(session, now)
+    payer = Payer(batch.id, batch.project_id, "KES", Fraction(0))
+    for rate in (5_000, 5_000, 900_000):
+        line = draft_line(now, batch.id, agreed=Fraction(6_000), rate=rate)
+        book(session, period, factories.worker(session, now).id, drafted([(line, payer)]), now)
+    found = hourly_of(session, [batch.id])[batch.id]
+    assert [found.low, found.median, found.high] == [6_000, 6_000, 6_000], "what the price brought"
+
+
+def test_a_new_batch_is_measured_in_earlier_ones_that_are_like_it(session: Session, now: datetime) -> None:
+    day = timedelta(days=1)
+    of = factories.project(session, now)
+
+    def batch(days: int, price: str | None, project: Project = of, **more: Any) -> Batch:
+        made = factories.batch(session, now + days * day, project, items=1, name=f"Day {days}")
+        factories.terms(session, made, now, piece_price=price, **more)
+        return made
+
+    def worked(batch: Batch, charges: list[int]) -> None:
+        stored(session, now, batch, [(factories.worker(session, now).id, 60, charge) for charge in charges])
+
+    first, dearer, second = batch(1, "5"), batch(2, "6"), batch(3, "4.50")
+    fresh, cheaper = batch(4, "5"), batch(5, "4")
+    hourly = batch(6, None, pay_mode="hourly", hourly_rate="300")
+    other = batch(7, "5", factories.project(session, now, document=factories.example("entities")))
+    worked(first, [100, 200])
+    worked(dearer, [9_000] * 4)
+    worked(second, [300])
+    found = hourly_of(session, [one.id for one in (first, fresh, cheaper, hourly, other)])
+    assert set(found) == {fresh.id}, (
+        "two alone are too few; no dearer batch, no other kind, no time by the hour"
+    )
+    past = found[fresh.id]
+    assert (past.workers, past.seconds_each) == (3, 60)
+    assert past.median == 200 * 60
+    assert past.measured_in == ("Day 1", "Day 3")
+    worked(fresh, [400] * 3)
+    assert hourly_of(session, [fresh.id])[fresh.id].measured_in == (), "its own measure goes first"
 
 
 STORED = text("""
@@ -150,7 +195,8 @@ def test_the_figures_of_a_page_of_batches_are_one_look_at_an_index(session: Sess
     for batch in batches:
         stored(session, now, batch, [(who, 60, 100) for who in workers])
     session.execute(text("ANALYZE due_line"))
-    shown = {"batches": [batch.id for batch in batches[:10]], "least": 10}
+    ids = [batch.id for batch in batches[:10]]
+    shown = {"batches": ids, "sources": ids, "least": 10}
     plan = "\n".join(session.scalars(text(f"EXPLAIN {RANKED.text}"), shown))
     assert "ix_due_line_batch_id" in plan
     assert "Seq Scan" not in plan

@@ -640,7 +640,7 @@ def upgrade() -> None:
         "due_line",
         ["batch_id"],
         unique=False,
-        postgresql_include=["worker_id", "charge_currency", "charge", "seconds"],
+        postgresql_include=["worker_id", "charge_currency", "charge", "agreed", "due", "seconds", "answers"],
     )
     op.create_index("ix_due_line_worker", "due_line", ["worker_id", "segment_start"], unique=False)
     op.create_index(
