@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from annotate import rule_names
 from annotate.rule_names import rule_name
 from annotate.visit import Visit
 from payments import payroll
@@ -313,11 +314,8 @@ def payslip(visit: Visit, slip: Payslip, *, own: bool) -> dict[str, Any]:
 def _floors(visit: Visit, lines: list[dict[str, Any]], currency: str) -> list[str]:
     """Name each floor that held in the period, with the rule or agreement that sets it, the highest first."""
     found = sorted({(Fraction(one["rate"]), one["rule"]) for one in lines}, reverse=True)
-    return [
-        visit.gettext("%(rate)s an hour by %(rule)s")
-        % {"rate": visit.formats.money(rate, currency), "rule": rule}
-        for rate, rule in found
-    ]
+    names = rule_names.names_of(visit, [rule for _, rule in found])
+    return [f"{visit.formats.rate(rate, currency)} · {names[rule]}" for rate, rule in found]
 
 
 def _paid(visit: Visit, slip: Payslip) -> tuple[str, str]:
