@@ -37,7 +37,7 @@ def card(visit: Visit, one: Listed) -> dict[str, Any]:
     notes = [words[name] for name in offers.sensitive(one.batch)]
     calm = [] if notes else [{"text": visit.gettext("No sensitive content"), "kind": "ok"}]
     names = language_names(visit, one.batch.languages)
-    facts = [one.requester, one.batch.name, left_words(visit, one.left)]
+    facts = [one.requester, left_words(visit, one.left)]
     return {
         "title": one.title,
         "href": f"/work/{one.batch.id}/about",

@@ -19,6 +19,7 @@ function lack(image: HTMLImageElement, skip: () => void): void {
     frame.querySelector(".broken")?.remove();
     image.src = image.src;
   };
+  addEventListener("online", () => again.isConnected && again.click(), { once: true });
   const leave = make("button", { class: "button", type: "button" }, t("Skip: it does not load"));
   leave.onclick = skip;
   const words = make("p", {}, t("The picture does not load."), " ", t("Skipping it is paid and never counts against you."));
