@@ -28,6 +28,8 @@ from tasks.people import Person
 
 MEASURED_MIN: Final = 3
 """A figure of fewer workers would be one person's wage, and that is theirs to tell."""
+EARLIER_MAX: Final = 10
+"""Batches; what was long ago says less."""
 WORKERS_AT_ONCE: Final = 100
 HOUR: Final = 3600
 DAY_SOFT: Final = 8 * HOUR
@@ -57,21 +59,28 @@ has a floor of their own. Where there is no price, the whole charge counts.
 """
 
 EARLIER: Final = text("""
-SELECT batch.id AS batch, other.id AS source, other.name
+SELECT batch.id AS batch, earlier.id AS source, earlier.name
 FROM batch
 JOIN pay_terms AS terms ON terms.batch_id = batch.id
 JOIN definition ON definition.id = batch.definition_id
-JOIN batch AS other ON other.project_id = batch.project_id AND other.created_at < batch.created_at
-JOIN pay_terms AS their_terms ON their_terms.batch_id = other.id
-JOIN definition AS theirs ON theirs.id = other.definition_id
+CROSS JOIN LATERAL (
+    SELECT other.id, other.name, other.created_at
+    FROM batch AS other
+    JOIN pay_terms AS theirs ON theirs.batch_id = other.id
+    JOIN definition AS asked ON asked.id = other.definition_id
+    WHERE other.project_id = batch.project_id AND other.created_at < batch.created_at
+        AND theirs.currency = terms.currency AND theirs.piece_price <= terms.piece_price
+        AND jsonb_path_query_array(asked.document, '$.fields[*].kind')
+            = jsonb_path_query_array(definition.document, '$.fields[*].kind')
+        AND EXISTS (SELECT FROM due_line WHERE due_line.batch_id = other.id)
+    ORDER BY other.created_at DESC LIMIT :most
+) AS earlier
 WHERE batch.id = ANY(:batches)
-    AND terms.pay_mode = 'piece' AND their_terms.currency = terms.currency
-    AND their_terms.piece_price <= terms.piece_price
-    AND jsonb_path_query_array(theirs.document, '$.fields[*].kind')
-        = jsonb_path_query_array(definition.document, '$.fields[*].kind')
-    AND EXISTS (SELECT FROM due_line WHERE due_line.batch_id = other.id)
-ORDER BY other.created_at""")
-"""Earlier batches of the same project with the same kinds of questions, for no higher price."""
+ORDER BY earlier.created_at""")
+"""The newest earlier batches of the same project with the same kinds of questions, for no higher price.
+
+Time by the hour has no price, so it is neither measured nor a measure.
+"""
 
 COST: Final = text("""
 SELECT charge_currency, (sum(charge) - sum(own))::bigint, sum(own)::bigint, sum(fee)::bigint, sum(seconds), sum(answers)
@@ -197,7 +206,8 @@ def hourly_of(session: Session, batches: Collection[UUID]) -> dict[UUID, PastPay
     """Give the quartiles of what workers earned per hour on batches, or else on earlier ones that are like them."""
     found = _measured(session, [(batch, batch) for batch in batches])
     missing = [batch for batch in batches if batch not in found]
-    alike = session.execute(EARLIER, {"batches": missing}).all() if missing else []
+    given = {"batches": missing, "most": EARLIER_MAX}
+    alike = session.execute(EARLIER, given).all() if missing else []
     names: dict[UUID, list[str]] = defaultdict(list)
     for row in alike:
         names[row.batch].append(row.name)
