@@ -28,7 +28,7 @@ from annotate.balance import BalanceApi, BalancePages
 from annotate.batches import BatchApi, BatchPages
 from annotate.exports import Exports
 from annotate.help import Help
-from annotate.labeling import Labeling, LabelingApi, service_worker
+from annotate.labeling import Labeling, LabelingApi
 from annotate.mturk import TurkApi, TurkPages
 from annotate.my_hours import MyHours, MyHoursApi
 from annotate.my_pay import MyPay, MyPayApi
@@ -121,7 +121,6 @@ def controllers() -> list[Any]:
         WorkApi,
         Labeling,
         LabelingApi,
-        service_worker,
         MyPay,
         MyPayApi,
         MyHours,

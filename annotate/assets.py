@@ -46,15 +46,6 @@ class Assets:
         """Where a source file's built form is served, such as `src/page.ts`."""
         return self.base + str(self.manifest[source]["file"])
 
-    @cached_property
-    def version(self) -> str:
-        """Name this build: another one has another name."""
-        return hashlib.sha256((self.folder / "manifest.json").read_bytes()).hexdigest()[:16]
-
-    def text(self, source: str) -> str:
-        """The built form of a source file, for what has to stand at an address of its own."""
-        return (self.folder / str(self.manifest[source]["file"])).read_text(encoding="utf-8")
-
     def script(self, name: str, *widgets: str) -> Markup:
         """The entry's script tag, and a preload for each file that it or a rich widget (`spans`, `boxes`) needs."""
         source = f"src/{name}.ts"

@@ -28,7 +28,6 @@ from tasks.projects import Definition, Project
 
 PROOF_EVERY_SECONDS = 30
 PREFETCH_MAX = 5
-WORKER = "/work/offline.js"
 
 log = logging.getLogger(__name__)
 
@@ -97,12 +96,6 @@ class Labeling(Controller):
         return Redirect(f"/work/{batch_id}")
 
 
-@get(WORKER, sync_to_thread=False, include_in_schema=False)
-def service_worker() -> Response[str]:
-    """Serve the script that opens workspaces without a connection; it rules over the addresses beside its own."""
-    return Response(rendering.assets.text("src/offline.ts"), media_type="text/javascript; charset=utf-8")
-
-
 class LabelingApi(Controller):
     """The workspace for programs and for the page's own script."""
 
@@ -129,6 +122,9 @@ class LabelingApi(Controller):
         else:
             found, why = next_assignments(visit, viewer, batch, min(max(n, 1), PREFETCH_MAX) + len(had))
         fresh = [one for one in found if str(one.id) not in had]
+        if had and not fresh and why is None:
+            # All that is in hand the page has; it may be at its last, and its answer on the way to us.
+            why = offers.why_none_left(visit.session, viewer.person, [batch.id])[batch.id]
         return {
             "items": items_json(visit, batch, fresh, html=html),
             "why": None if fresh else why,
@@ -337,7 +333,6 @@ def workspace_context(
             "assignments": "/api/v1/assignments",
             "proofs": "/api/v1/proofs",
             "sign_in": f"/sign-in?next_page=/work/{batch.id}",
-            "worker": f"{WORKER}?v={rendering.assets.version}",
         },
     }
 

@@ -35,7 +35,6 @@ ROUTES: Final = {
             GET /join/{token}
             POST /join/{token}
             GET /payslips/{token}
-            GET /work/offline.js
             GET /static/{file_path}
             HEAD /static/{file_path}
             GET /api/v1/openapi

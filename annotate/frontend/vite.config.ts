@@ -1,4 +1,4 @@
-// One build for both kinds of page and the service worker. The server reads the manifest and writes the tags itself, so nothing here
+// One build for both kinds of page. The server reads the manifest and writes the tags itself, so nothing here
 // knows HTML; entries share no module, so that each page kind loads exactly one script.
 import { defineConfig } from "vite";
 
@@ -15,7 +15,7 @@ export default defineConfig({
     cssTarget: ["chrome111", "safari16.4", "firefox121"],
     assetsInlineLimit: 0,
     rolldownOptions: {
-      input: ["src/page.ts", "src/workspace.ts", "src/offline.ts", "src/app.css", "src/work.css"],
+      input: ["src/page.ts", "src/workspace.ts", "src/app.css", "src/work.css"],
     },
   },
 });

@@ -37,13 +37,6 @@ def test_an_entry_is_one_script(built: Assets) -> None:
     assert built.script("page") == '<script type="module" src="/static/dist/assets/page-1.js"></script>'
 
 
-def test_another_build_has_another_version(built: Assets, tmp_path: Path) -> None:
-    same = Assets(tmp_path).version
-    assert built.version == same
-    (tmp_path / "manifest.json").write_text(json.dumps(MANIFEST | {"src/x.ts": {"file": "assets/x-1.js"}}))
-    assert Assets(tmp_path).version != same
-
-
 def test_rich_widgets_are_preloaded_flat_and_once(built: Assets) -> None:
     tags = built.script("workspace", "choice", "spans", "boxes")
     assert tags.count("<link") == 3

@@ -271,14 +271,12 @@ def test_the_meter_needs_few_statements(site: Any, amina: Person, batch_id: str)
     assert seen[0] <= 32, seen
 
 
-def test_the_service_worker_rules_over_workspaces_and_never_grows_old(
-    site: Any, amina: Person, batch_id: str
-) -> None:
-    with site.client(amina) as client:
-        address = client.get(f"/work/{batch_id}").text.split('"worker": "')[1].split('"')[0]
-        answer = client.get(address)
-    assert address.startswith("/work/offline.js?v=")
-    assert answer.headers["content-type"].startswith("text/javascript")
-    assert answer.headers["cache-control"] == "no-store"
-    assert "addEventListener" in answer.text
-    assert "import" not in answer.text, "a classic script: it stands alone"
+def test_whoever_holds_the_last_item_hears_that_no_other_follows(site: Any) -> None:
+    with site.session() as session:
+        batch = factories.opened_batch(session, site.now, items=1)
+        worker = factories.worker(session, site.now)
+    with site.client(worker) as client:
+        (held,) = client.get(f"/api/v1/work/{batch.id}/next").json()["items"]
+        said = client.get(f"/api/v1/work/{batch.id}/next?have={held['assignment_id']}").json()
+        assert (said["items"], said["why"]) == ([], "answered_all")
+        assert said["message"].startswith("You have done everything here")

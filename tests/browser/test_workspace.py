@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import factories
-import pytest
 import visits
-from playwright.sync_api import Browser, BrowserContext, Error, FloatRect, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, FloatRect, Page, Route, expect
 from running import DESKTOP, PHONE, STREET, Running, open_batch
 from sqlalchemy import select
 
@@ -420,75 +419,3 @@ def test_the_end_can_be_read_under_the_mouse(stack: Running, browser: Browser, o
     page.locator("#submit").hover()
     background = page.locator("#submit").evaluate("one => getComputedStyle(one).backgroundColor")
     assert background == "rgba(0, 0, 0, 0)", "no fill under grey words"
-
-
-def kept_offline(page: Page) -> None:
-    """Wait until the service worker has kept the page."""
-    page.wait_for_function(
-        "async () => (await caches.match(location.pathname)) && (await caches.keys()).length === 1"
-    )
-
-
-def test_a_reload_without_a_connection_goes_on_where_it_was(
-    stack: Running, browser: Browser, opened: Open
-) -> None:
-    batch = batch_of(stack, "entities", [{"text": f"Person {n} lives in Kibera."} for n in range(6)])
-    context = opened(visits.context(browser, DESKTOP))
-    page = workspace(stack, context, batch)
-    said = page.locator("[data-text]")
-
-    def answer() -> str:
-        text = said.text_content() or ""
-        page.locator("[data-w]").last.click()
-        press(page, "Enter")
-        expect(said).not_to_have_text(text)
-        return text
-
-    with page.expect_response(STORED):
-        seen = [answer()]
-    kept_offline(page)
-    page.wait_for_function(
-        """() => Object.entries(sessionStorage).some(
-            ([key, kept]) => key.startsWith("fairlabel:left") && JSON.parse(kept).ready.length > 2)"""
-    )
-    paid = page.locator(".paid b").inner_text()
-    context.set_offline(True)
-    seen.append(answer())
-    page.reload()
-    visits.settle(page)
-    assert page.evaluate("'kept' in document.documentElement.dataset"), "the service worker gave the page"
-    expect(page.locator("#count")).to_have_text("2 of 6")
-    assert page.locator(".paid b").inner_text() == paid
-    assert said.text_content() not in seen, "what is done is not shown again"
-    page.locator("label-spans .palette").wait_for()
-    seen.append(answer())
-    expect(page.locator("#net-text")).to_have_text("Offline. 2 kept on this device")
-    assert visits.violations(page) == []
-    context.set_offline(False)
-    expect(page.locator("#net")).to_have_attribute("data-state", "saved")
-    assert len(answers(stack, batch)) == 3
-    page.reload()
-    visits.settle(page)
-    expect(page.locator("#count")).to_have_text("3 of 6")
-    assert page.evaluate("'kept' in document.documentElement.dataset") is False, "the network comes first"
-
-
-def test_what_is_kept_offline_goes_with_the_sign_in_and_with_the_build(
-    stack: Running, browser: Browser, opened: Open
-) -> None:
-    batch = batch_of(stack, "sentiment", [{"text": "message"}])
-    context = opened(visits.context(browser, DESKTOP))
-    page = workspace(stack, context, batch)
-    kept_offline(page)
-    page.evaluate("navigator.serviceWorker.register('/work/offline.js?v=next', {scope: '/work/'})")
-    page.wait_for_function("async () => (await caches.keys()).length === 0")
-    page.reload()
-    visits.settle(page)
-    kept_offline(page)
-    page.goto(f"{stack.url}/work")
-    page.locator(".account summary").click()
-    page.get_by_role("button", name="Sign out").click()
-    page.wait_for_function("async () => (await caches.keys()).length === 0")
-    context.set_offline(True)
-    with pytest.raises(Error, match="ERR_"):
-        page.goto(f"{stack.url}/work/{batch}")

@@ -37,23 +37,3 @@ export class Server implements Line {
     }
   }
 }
-
-/** One sender at a time over all tabs of a person. */
-export function lock(user: string): <T>(work: () => Promise<T>) => Promise<T> {
-  return (work) => (navigator.locks ? navigator.locks.request(`fairlabel-outbox-${user}`, work) : work());
-}
-
-/** After 401 or 403: look whether somebody signed in again in another tab, and whether it is the same person. */
-export async function renew(server: Server, user: string): Promise<boolean> {
-  try {
-    const page = await (await fetch(location.href, { credentials: "same-origin" })).text();
-    const found = new DOMParser().parseFromString(page, "text/html").getElementById("boot")?.textContent;
-    const fresh = found ? (JSON.parse(found) as { user: string; csrf: string }) : null;
-    if (fresh?.user !== user) return false;
-    server.csrf = fresh.csrf;
-    for (const field of document.querySelectorAll<HTMLInputElement>("input[name=csrf]")) field.value = fresh.csrf;
-    return true;
-  } catch {
-    return false;
-  }
-}

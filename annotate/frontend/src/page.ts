@@ -5,13 +5,6 @@ import { uploads } from "./upload";
 for (const found of document.querySelectorAll<HTMLElement>("[data-live]")) watch(found);
 for (const form of document.querySelectorAll<HTMLFormElement>("form[data-upload]")) uploads(form);
 document.querySelector<HTMLElement>("[data-focus]")?.focus();
-// On a shared phone nothing of the workspace opens again after its person has signed out; the outbox keeps their answers.
-for (const form of document.querySelectorAll("form[action='/sign-out']")) {
-  form.addEventListener("submit", () => {
-    sessionStorage.clear();
-    if ("caches" in window) void caches.keys().then((names) => names.forEach((name) => void caches.delete(name)));
-  });
-}
 for (const button of document.querySelectorAll<HTMLElement>("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => print());

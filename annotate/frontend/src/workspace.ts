@@ -3,18 +3,17 @@
 // interface; without this it works, slower.
 import { type Answer, complain, fill, read, restore, snapshot } from "./answers";
 import { byId, json, make } from "./dom";
-import { keyboard } from "./hands";
 import { History } from "./history";
-import { fromHere, keepPage, recall, remember } from "./kept";
+import { keyboard } from "./hands";
 import { placeOf } from "./keys";
 import { learn, t } from "./messages";
 import { isMeter, show as showMeter } from "./meter";
-import { lock, renew, Server } from "./net";
+import { Server } from "./net";
 import { DeviceStore, type Entry, type News, Outbox } from "./outbox";
 import { watch } from "./pictures";
 import { follow, numbers, Proofs } from "./proofs";
 import { notices, tell } from "./status";
-import { wake } from "./widgets";
+import type { Helpers } from "./widgets/marks";
 
 interface Boot {
   csrf: string;
@@ -25,7 +24,6 @@ interface Boot {
   assignments: string;
   proofs: string;
   sign_in: string;
-  worker: string;
 }
 
 interface Item {
@@ -39,6 +37,11 @@ interface Item {
 }
 
 const AHEAD = 3;
+const LOADERS: Record<string, () => Promise<{ start(helpers: Helpers): void }>> = {
+  "label-spans": () => import("./widgets/spans"),
+  "label-boxes": () => import("./widgets/boxes"),
+};
+
 const boot = json<Boot>("boot");
 learn(json<Record<string, string>>("messages"));
 const server = new Server(boot.csrf);
@@ -57,13 +60,10 @@ let queue: Item[] = [];
 const before: Item[] = [];
 let done = bar.value;
 let total = bar.max;
-let meter: unknown = null;
 /** New answers of this batch that the server does not have yet. */
 let pending = new Set<string>();
 let latest: News = { state: "saved", waiting: [], refused: [] };
 let fetching: Promise<void> | null = null;
-const leftKey = `fairlabel:left:${boot.user}:${boot.batch}`;
-const left = recall(leftKey);
 
 // --- sending ---------------------------------------------------------------------------------------------------
 
@@ -72,19 +72,34 @@ if (tabs) tabs.onmessage = ({ data }) => take(data as Record<string, unknown>);
 
 function take(body: Record<string, unknown>): void {
   if (body["batch"] !== boot.batch) return;
-  if (isMeter(body["meter"])) {
-    meter = body["meter"];
-    showMeter(body["meter"], byId("meter"));
-  }
+  if (isMeter(body["meter"])) showMeter(body["meter"], byId("meter"));
   pending.delete(String(body["assignment"]));
   if (typeof body["done"] === "number") done = body["done"];
   if (typeof body["total"] === "number") total = body["total"];
   count();
-  leave();
 }
 
-const outbox = new Outbox(await DeviceStore.open(boot.user), server, lock(boot.user), {
-  renew: () => renew(server, boot.user),
+function lock<T>(work: () => Promise<T>): Promise<T> {
+  return navigator.locks ? navigator.locks.request(`fairlabel-outbox-${boot.user}`, work) : work();
+}
+
+/** After 401 or 403: look whether somebody signed in again in another tab, and whether it is the same person. */
+async function renew(): Promise<boolean> {
+  try {
+    const page = await (await fetch(location.href, { credentials: "same-origin" })).text();
+    const found = new DOMParser().parseFromString(page, "text/html").getElementById("boot")?.textContent;
+    const fresh = found ? (JSON.parse(found) as Boot) : null;
+    if (fresh?.user !== boot.user) return false;
+    server.csrf = fresh.csrf;
+    for (const field of document.querySelectorAll<HTMLInputElement>("input[name=csrf]")) field.value = fresh.csrf;
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const outbox = new Outbox(await DeviceStore.open(boot.user), server, lock, {
+  renew,
   news,
   stored(entry, reply) {
     const said = { ...reply.body, batch: entry.batch, assignment: entry.assignment };
@@ -129,6 +144,18 @@ function count(): void {
   byId("count").textContent = t("{done} of {total}", { done: shown, total: Math.max(total, shown) });
 }
 
+function wake(): void {
+  for (const [name, load] of Object.entries(LOADERS)) {
+    if (!holder.querySelector(name)) continue;
+    load()
+      .then((widget) => widget.start({ make, t }))
+      .catch(() => {
+        const words = t("This part could not be loaded. Reload the page; your answers are kept.");
+        holder.querySelector(name)?.prepend(make("p", { class: "notice bad", role: "alert" }, words));
+      });
+  }
+}
+
 function draftKey(id: string): string {
   return `fairlabel:draft:${boot.user}:${id}`;
 }
@@ -143,17 +170,6 @@ function show(item: Item | null): void {
   else holder.replaceChildren();
   steps();
   showRefused();
-  leave();
-}
-
-/** Keep what a reload without a connection needs. */
-function leave(): void {
-  const ready = [...(current ? [current] : []), ...queue].filter((item) => item.version === 1);
-  remember(leftKey, { done, total, meter, ready: ready.map(({ id, html }) => ({ id, html })) });
-}
-
-function fresh(id: string, html: string): Item {
-  return { id, html, answer: null, version: 1, history: null };
 }
 
 function place(item: Item): void {
@@ -161,11 +177,11 @@ function place(item: Item): void {
   template.innerHTML = item.html;
   const draft = item.answer ?? (JSON.parse(sessionStorage.getItem(draftKey(item.id)) ?? "null") as Answer | null);
   if (draft) fill(template.content, draft);
-  const shown = template.content.firstElementChild;
-  shown?.classList.add("new");
+  const fresh = template.content.firstElementChild;
+  fresh?.classList.add("new");
   if (item.version > 1) {
     const words = t("This is the item before. Change your answer and submit it again.");
-    shown?.querySelector(".fields")?.prepend(make("p", { class: "notice", role: "status" }, words));
+    fresh?.querySelector(".fields")?.prepend(make("p", { class: "notice", role: "status" }, words));
   }
   holder.replaceChildren(template.content);
   skipForm.querySelector<HTMLInputElement>("[name=assignment_id]")?.setAttribute("value", item.id);
@@ -178,7 +194,7 @@ function place(item: Item): void {
 function ready(item: Item): void {
   if (item.history) restore(holder, item.history.state);
   else item.history = new History(snapshot(holder));
-  wake(holder);
+  wake();
   watch(holder, () => void skip("broken"));
   opened(item);
 }
@@ -199,9 +215,8 @@ async function more(): Promise<void> {
   const answered = new Set([...unsent, ...before.map((item) => item.id)]);
   for (const one of (reply.body["items"] ?? []) as { assignment_id: string; html: string }[]) {
     const known = answered.has(one.assignment_id) || have.includes(one.assignment_id);
-    if (!known) queue.push(fresh(one.assignment_id, one.html));
+    if (!known) queue.push({ id: one.assignment_id, html: one.html, answer: null, version: 1, history: null });
   }
-  leave();
   // Only a stored answer's reply counts what is done; this one may be older than it.
   if (typeof reply.body["total"] === "number") total = reply.body["total"];
   count();
@@ -360,41 +375,26 @@ addEventListener("online", () => {
 
 // --- start -----------------------------------------------------------------------------------------------------
 
-for (const id of ["pause", "keys", "undo", "redo"]) byId(id).hidden = false;
+const first = holder.querySelector<HTMLElement>("[data-assignment]");
 const kept = await outbox.all();
 pending = new Set(kept.filter(isNew).map((entry) => entry.assignment));
-const answered = (id: string): boolean => kept.some((entry) => entry.assignment === id);
-
-/** A page that was kept may show what is done already: what this tab left says what is next. */
-async function resume(): Promise<void> {
-  if (left) {
-    ({ done, total } = left);
-    queue = left.ready.filter(({ id }) => !answered(id)).map(({ id, html }) => fresh(id, html));
-    take({ batch: boot.batch, meter: left.meter });
-  }
-  await next();
-}
-
-async function begin(): Promise<void> {
-  const first = holder.querySelector<HTMLElement>("[data-assignment]");
-  const id = first?.dataset["assignment"];
-  // A reload while an answer still waits: the server does not know yet that this item is done.
-  if (!id || answered(id)) {
-    await next();
-    return;
-  }
-  current = fresh(id, holder.innerHTML.trim());
-  const draft = sessionStorage.getItem(draftKey(id));
-  if (draft) fill(holder, JSON.parse(draft) as Answer);
-  ready(current);
-  steps();
-  // The scroller takes page keys only while something in it has the focus.
-  if (document.activeElement === document.body) byId("main").focus({ preventScroll: true });
-  await refill();
-}
-
 count();
+if (first) {
+  const item: Item = { id: first.dataset["assignment"] as string, html: holder.innerHTML.trim(), answer: null, version: 1, history: null };
+  // A reload while an answer still waits: the server does not know yet that this item is done.
+  if (kept.some((entry) => entry.assignment === item.id)) void next();
+  else {
+    current = item;
+    const draft = sessionStorage.getItem(draftKey(item.id));
+    if (draft) fill(holder, JSON.parse(draft) as Answer);
+    ready(item);
+    steps();
+    // The scroller takes page keys only while something in it has the focus.
+    if (document.activeElement === document.body) byId("main").focus({ preventScroll: true });
+    void refill();
+  }
+} else void next();
+// Shown last: whoever sees them can rely on every key.
+for (const id of ["pause", "keys", "undo", "redo"]) byId(id).hidden = false;
 void outbox.flush();
-await (fromHere() ? resume() : begin());
-void keepPage(boot.worker);
 void navigator.storage?.persist?.();
