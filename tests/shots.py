@@ -63,6 +63,7 @@ def _take(
         if answer is None or answer.status >= 500:
             sys.stdout.write(f"!! {name}: {answer and answer.status}\n")
         visits.settle(page)
+        page.wait_for_load_state("networkidle")  # widgets are loaded when they are met
         if name == "workspace":
             page.locator(".option").nth(MOODS[MESSAGES.index(page.locator(".said").inner_text())]).click()
         if (wanted := IN_DOCS.get(f"{name}-{kind}")) and not only:
