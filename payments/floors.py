@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from payments.money import Money, ceil_minor, minor
+from payments.money import Money, floor_minor, minor
 from schemas.pay_rules import UNITS
 from schemas.words import Words
 from tasks.errors import Conflict
@@ -175,12 +175,12 @@ def note(entry: Mapping[str, Any]) -> Words:
 
 def _an_hour(entry: Mapping[str, Any]) -> Words:
     own = Hourly(Fraction(entry["hourly"]), entry["per"], Fraction(entry["hours"]), entry["provisional"])
-    amount = Money(ceil_minor(own.rate), entry["currency"])
+    amount = Money(floor_minor(own.rate), entry["currency"])
     rate = Words("%(amount)s an hour (%(basis)s)", amount=amount, basis=own.basis)
     unit = entry.get("compared_currency", entry["currency"])
     if unit == entry["currency"]:
         return rate
-    there = Money(ceil_minor(Fraction(entry["compared"])), unit)
+    there = Money(floor_minor(Fraction(entry["compared"])), unit)
     return Words("%(rate)s, which is %(amount)s", rate=rate, amount=there)
 
 
