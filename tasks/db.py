@@ -71,13 +71,15 @@ class Base(DeclarativeBase):
 
 
 def new_id() -> UUID:
-    """Make a time-ordered id (UUID version 7, RFC 9562 section 5.7), so that indexes grow at their end."""
-    milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10))
-    value = (milliseconds << 80) | random
-    value = (value & ~(0xF << 76)) | (7 << 76)
-    value = (value & ~(0x3 << 62)) | (2 << 62)
-    return UUID(int=value)
+    """Make a time-ordered id (UUID version 7, RFC 9562 section 5.7), so that indexes grow at their end.
+
+    The 12 bits after the version hold the fraction of the millisecond (section 6.2, method 3): what one
+    request makes one after the other also sorts in that order.
+    """
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    fraction = (rest << 12) // 1_000_000
+    random = int.from_bytes(os.urandom(8)) >> 2
+    return UUID(int=(milliseconds << 80) | (7 << 76) | (fraction << 64) | (2 << 62) | random)
 
 
 def driver_url(url: str) -> str:

@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 import factories
 import pytest
@@ -30,6 +30,22 @@ def test_claiming_again_gives_what_is_held(session: Session, now: datetime) -> N
     worker = factories.worker(session, now)
     first = assignments.claim(session, batch, worker.id, now)
     assert assignments.claim(session, batch, worker.id, now) == first
+
+
+def test_items_fetched_together_come_back_in_the_order_they_were_given(
+    session: Session, now: datetime
+) -> None:
+    batch = served(session, now, items=5)
+    worker = factories.worker(session, now)
+    given = assignments.claim(session, batch, worker.id, now, 5)
+    assert assignments.held_by(session, batch.id, worker.id, now) == given
+
+
+def test_ids_made_one_after_the_other_sort_in_that_order() -> None:
+    made = [new_id() for _ in range(1000)]
+    assert made == sorted(made)
+    assert {one.version for one in made} == {7}
+    assert {one.variant for one in made} == {RFC_4122}
 
 
 def test_a_draft_is_not_served(session: Session, now: datetime) -> None:
