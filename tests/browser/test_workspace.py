@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import factories
+import pytest
 import visits
 from playwright.sync_api import Browser, BrowserContext, FloatRect, Page, Route, expect
 from running import DESKTOP, PHONE, STREET, Running, open_batch
@@ -419,3 +420,35 @@ def test_the_end_can_be_read_under_the_mouse(stack: Running, browser: Browser, o
     page.locator("#submit").hover()
     background = page.locator("#submit").evaluate("one => getComputedStyle(one).backgroundColor")
     assert background == "rgba(0, 0, 0, 0)", "no fill under grey words"
+
+
+FAST = """async (act) => {
+    const seen = [];
+    const holder = document.getElementById("item");
+    const go = () => {
+        const id = holder.querySelector("[data-assignment]")?.dataset.assignment;
+        if (!id) return;
+        seen.push(id);
+        if (act === "skip") document.querySelector("#skip-form button").click();
+        else { holder.querySelector("input[type=radio]").click(); document.getElementById("submit").click(); }
+    };
+    new MutationObserver(go).observe(holder, { childList: true });
+    go();
+    for (let still = 0; still < 30; still += 1) {
+        const before = seen.length;
+        await new Promise((done) => setTimeout(done, 100));
+        if (seen.length > before || document.getElementById("net").dataset.state !== "saved") still = 0;
+    }
+    return seen;
+}"""
+
+
+@pytest.mark.parametrize("act", ["submit", "skip"])
+def test_no_item_comes_twice_however_fast_one_is(
+    stack: Running, browser: Browser, opened: Open, act: str
+) -> None:
+    batch = batch_of(stack, "sentiment", [{"text": f"message {n}"} for n in range(20)])
+    page = workspace(stack, opened(visits.context(browser, DESKTOP)), batch)
+    seen = page.evaluate(FAST, act)
+    assert len(seen) == len(set(seen)) == 20
+    assert len(answers(stack, batch)) == (20 if act == "submit" else 0)

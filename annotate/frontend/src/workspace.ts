@@ -13,7 +13,7 @@ import { DeviceStore, type Entry, type News, Outbox } from "./outbox";
 import { watch } from "./pictures";
 import { follow, numbers, Proofs } from "./proofs";
 import { notices, tell } from "./status";
-import type { Helpers } from "./widgets/marks";
+import { wake } from "./widgets";
 
 interface Boot {
   csrf: string;
@@ -37,11 +37,6 @@ interface Item {
 }
 
 const AHEAD = 3;
-const LOADERS: Record<string, () => Promise<{ start(helpers: Helpers): void }>> = {
-  "label-spans": () => import("./widgets/spans"),
-  "label-boxes": () => import("./widgets/boxes"),
-};
-
 const boot = json<Boot>("boot");
 learn(json<Record<string, string>>("messages"));
 const server = new Server(boot.csrf);
@@ -62,6 +57,8 @@ let done = bar.value;
 let total = bar.max;
 /** New answers of this batch that the server does not have yet. */
 let pending = new Set<string>();
+/** What was answered or skipped here and is not known to be stored: the server still counts it as held. */
+const leaving = new Set<string>();
 let latest: News = { state: "saved", waiting: [], refused: [] };
 let fetching: Promise<void> | null = null;
 
@@ -74,6 +71,7 @@ function take(body: Record<string, unknown>): void {
   if (body["batch"] !== boot.batch) return;
   if (isMeter(body["meter"])) showMeter(body["meter"], byId("meter"));
   pending.delete(String(body["assignment"]));
+  leaving.delete(String(body["assignment"]));
   if (typeof body["done"] === "number") done = body["done"];
   if (typeof body["total"] === "number") total = body["total"];
   count();
@@ -114,6 +112,7 @@ function news(told: News): void {
   pending = new Set(told.waiting.filter(isNew).map((entry) => entry.assignment));
   count();
   showRefused();
+  if (told.state === "saved" && !nothing.hidden) void look();
 }
 
 function isNew(entry: Entry): boolean {
@@ -123,7 +122,10 @@ function isNew(entry: Entry): boolean {
 function showRefused(): void {
   notices(latest.refused, {
     again: (entry) => void outbox.retry(entry),
-    discard: (entry) => void outbox.discard(entry),
+    discard(entry) {
+      leaving.delete(entry.assignment);
+      void outbox.discard(entry);
+    },
     reopen(entry) {
       const { html, assignment: id, body } = entry;
       if (entry.kind !== "answer" || entry.batch !== boot.batch || !html || id === current?.id) return null;
@@ -142,18 +144,6 @@ function count(): void {
   bar.max = Math.max(total, shown, 1);
   bar.value = shown;
   byId("count").textContent = t("{done} of {total}", { done: shown, total: Math.max(total, shown) });
-}
-
-function wake(): void {
-  for (const [name, load] of Object.entries(LOADERS)) {
-    if (!holder.querySelector(name)) continue;
-    load()
-      .then((widget) => widget.start({ make, t }))
-      .catch(() => {
-        const words = t("This part could not be loaded. Reload the page; your answers are kept.");
-        holder.querySelector(name)?.prepend(make("p", { class: "notice bad", role: "alert" }, words));
-      });
-  }
 }
 
 function draftKey(id: string): string {
@@ -194,7 +184,7 @@ function place(item: Item): void {
 function ready(item: Item): void {
   if (item.history) restore(holder, item.history.state);
   else item.history = new History(snapshot(holder));
-  wake();
+  wake(holder);
   watch(holder, () => void skip("broken"));
   opened(item);
 }
@@ -208,14 +198,13 @@ async function more(): Promise<void> {
   const wanted = (navigator as { connection?: { saveData?: boolean } }).connection?.saveData ? 1 : AHEAD;
   if (queue.length >= wanted) return;
   const unsent = (await outbox.all()).map((entry) => entry.assignment);
-  const have = [...queue.map((item) => item.id), ...(current ? [current.id] : []), ...unsent];
-  const query = new URLSearchParams({ n: String(wanted - queue.length), have: have.join(",") });
+  const have = new Set([...queue.map((item) => item.id), ...(current ? [current.id] : []), ...unsent, ...leaving]);
+  const query = new URLSearchParams({ n: String(wanted - queue.length), have: [...have].join(",") });
   const reply = await server.send("GET", `${boot.next}?${query}`);
   if (reply.status === 401) news({ ...latest, state: "signed-out" });
-  const answered = new Set([...unsent, ...before.map((item) => item.id)]);
+  for (const item of before) have.add(item.id);
   for (const one of (reply.body["items"] ?? []) as { assignment_id: string; html: string }[]) {
-    const known = answered.has(one.assignment_id) || have.includes(one.assignment_id);
-    if (!known) queue.push({ id: one.assignment_id, html: one.html, answer: null, version: 1, history: null });
+    if (!have.has(one.assignment_id)) queue.push({ id: one.assignment_id, html: one.html, answer: null, version: 1, history: null });
   }
   // Only a stored answer's reply counts what is done; this one may be older than it.
   if (typeof reply.body["total"] === "number") total = reply.body["total"];
@@ -232,6 +221,13 @@ function refill(): Promise<void> {
     fetching = null;
   });
   return fetching;
+}
+
+/** There was nothing to show while all that is held was on its way; now it has arrived. */
+async function look(): Promise<void> {
+  await refill();
+  const item = current ? null : queue.shift();
+  if (item) show(item);
 }
 
 async function next(): Promise<void> {
@@ -257,6 +253,7 @@ async function submit(): Promise<void> {
   if (wrong.length) return;
   current = null;
   const { id, html, version } = item;
+  leaving.add(id);
   const body = { submission_id: crypto.randomUUID(), version, answer };
   if (version === 1) pending.add(id);
   await outbox.add({ kind: "answer", batch: boot.batch, assignment: id, url: `${boot.assignments}/${id}/answer`, body, html });
@@ -271,6 +268,7 @@ async function skip(reason: string): Promise<void> {
   if (!item) return;
   current = null;
   if (item.version === 1) {
+    leaving.add(item.id);
     const body = { reason, outcome: "others" };
     const url = `${boot.assignments}/${item.id}/skip`;
     await outbox.add({ kind: "skip", batch: boot.batch, assignment: item.id, url, body });
