@@ -22,8 +22,10 @@ from annotate.audit_ledger import Place, place_of
 from annotate.rule_names import rule_name
 from annotate.visit import Visit
 from payments import worktime
+from payments.accounts import worker_payable
 from payments.canonical import digest
-from payments.due_lines import Draft, DueLine, evidence, payable
+from payments.drafts import Draft, evidence
+from payments.due_lines import DueLine
 from payments.floors import note
 from payments.fx import FxRate
 from payments.paid_time import Gap, Share
@@ -88,7 +90,7 @@ class LineView:
     @property
     def account(self) -> str:
         """The account on which the line was credited."""
-        return payable(self.line.worker_id, self.line.currency)
+        return worker_payable(self.line.worker_id, self.line.currency)
 
 
 class LinePages(Controller):

@@ -18,6 +18,7 @@ from annotate.audit_ledger import names
 from annotate.auth import Viewer
 from annotate.visit import Visit
 from payments import funding
+from payments.accounts import requester_prefund
 from payments.ledger import Journal
 from payments.money import ceil_minor, minor, text
 from payments.statements import statement
@@ -126,7 +127,7 @@ def _page(
     lines = [
         line
         for currency in found
-        for line in statement(visit.session, f"requester_prefund:{viewer.person.id}:{currency}")
+        for line in statement(visit.session, requester_prefund(viewer.person.id, currency))
     ]
     errors = []
     if problem is not None:

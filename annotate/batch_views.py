@@ -10,7 +10,7 @@ from litestar import Response
 from annotate import heartbeat
 from annotate.quote_views import quote_context
 from annotate.visit import Visit
-from payments import funding, terms, wages
+from payments import funding, reserves, terms, wages
 from payments.money import text
 from schemas.fields import Field
 from schemas.uploads import FILE_BYTES_MAX, export_cell
@@ -143,8 +143,8 @@ def money_json(visit: Visit, batch: Batch) -> dict[str, Any]:
     }
 
 
-def _reserve(visit: Visit, batch: Batch) -> funding.ReserveState | None:
-    return funding.reserve_state(visit.session, batch, visit.now) if batch.opened_at else None
+def _reserve(visit: Visit, batch: Batch) -> reserves.ReserveState | None:
+    return reserves.reserve_state(visit.session, batch, visit.now) if batch.opened_at else None
 
 
 def as_json(visit: Visit, batch: Batch) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from annotate.audit import Week, named_period, week_of
 from annotate.operate_payouts import all_runs, run_json, run_view
 from annotate.visit import Visit
 from payments import payroll
-from payments.due_lines import check_paid, underpaid
+from payments.drafts import check_paid
+from payments.due_lines import underpaid
 from payments.payouts import PayoutRun
 from payments.periods import PayPeriod, PeriodNotOver, PeriodState, period_at, periods
 from tasks import progress

@@ -19,7 +19,8 @@ from annotate import rule_names
 from annotate.rule_names import rule_name
 from annotate.visit import Visit
 from payments import payroll
-from payments.due_lines import Draft, DueLine
+from payments.drafts import Draft
+from payments.due_lines import DueLine
 from payments.dues import hourly_equivalent
 from payments.earnings import DraftLine, lines_for
 from payments.floors import note

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Identity, String, UniqueConstraint, case, select, text
 from sqlalchemy.exc import IntegrityError
@@ -118,6 +119,21 @@ def chart(code: str) -> tuple[Kind, Guard]:
         raise UnknownAccount(code=code[:120])
     exponent(match[3])
     return row.kind, row.guard
+
+
+def worker_payable(worker_id: UUID, currency: str) -> str:
+    """Name the account of what is owed to a worker."""
+    return f"worker_payable:{worker_id}:{currency}"
+
+
+def requester_prefund(requester_id: UUID, currency: str) -> str:
+    """Name the account of what a requester has paid in beyond reserves."""
+    return f"requester_prefund:{requester_id}:{currency}"
+
+
+def batch_reserve(batch_id: UUID, currency: str) -> str:
+    """Name the account of what is set aside for a batch."""
+    return f"batch_reserve:{batch_id}:{currency}"
 
 
 def in_own_direction(kind: str, debits_over_credits: int) -> int:

@@ -5,36 +5,32 @@ included. Slots open here and nowhere else. A reserve that runs low stops new of
 What is left when a closed batch owes nothing any more goes back to the requester's prefund.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from fractions import Fraction
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, or_, select, text
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
 
-from payments.accounts import Account
+from payments.accounts import Account, batch_reserve, requester_prefund
 from payments.earnings import Earning
 from payments.ledger import InsufficientFunds, Journal, KeyReused, Move, balance, post
-from payments.money import Money, ceil_minor, floor_minor, minor
-from payments.quotes import Quote, answer_cost, batch_floors, quote
+from payments.money import Money
+from payments.quotes import Quote, quote
+from payments.reserves import ReserveState, is_short, reserve_state, waiting_covered
 from payments.terms import PayTerms, seal, terms_of
 from payments.worktime import Declaration, DeclarationState, Proof
 from schemas.words import Words
 from tasks.assignments import Assignment, AssignmentState
-from tasks.batches import Batch, BatchEmpty, BatchState, lock_batch, open_batch, pause_batch, slot_counts
-from tasks.db import Base
+from tasks.batches import Batch, BatchEmpty, BatchState, lock_batch, open_batch, pause_batch
 from tasks.errors import Conflict, Invalid
-from tasks.items import SlotState, open_slots
+from tasks.items import open_slots
 from tasks.people import Person, Role, get_person
 from tasks.projects import Project
 
-USED_MAX: Final = Fraction(9, 10)
 OUT_OF_RESERVE: Final = Words(
     "The reserve is nearly used. Open and finished work is paid; new work waits for more money."
 )
-ESTIMATE_KEPT: Final = timedelta(seconds=60)
 LARGEST: Final = 10**15
 
 
@@ -70,29 +66,6 @@ class StillOwed(Conflict):
     """The reserve of this batch is still needed."""
 
 
-class ReserveEstimate(Base):
-    """What a batch had cost when it was last counted; only a shortcut, never a figure that is paid."""
-
-    __tablename__ = "reserve_estimate"
-
-    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batch.id"), primary_key=True)
-    spent: Mapped[int] = mapped_column(BigInteger)
-    answered: Mapped[int]
-    at: Mapped[datetime]
-
-
-@dataclass(frozen=True)
-class ReserveState:
-    """Where a batch's reserve stands, in minor units: all ever set aside, what of it is used, what is left."""
-
-    currency: str
-    reserved: int
-    spent_estimate: int
-    in_work: int
-    left: int
-    share: Fraction
-
-
 def prefund(
     session: Session,
     requester_id: UUID,
@@ -113,7 +86,7 @@ def prefund(
     session.execute(select(Person.id).where(Person.id == requester_id).with_for_update(key_share=True))
     key = f"prefund:{rail}:{requester_id}:{reference}"
     known = session.scalar(select(Journal.effective_at).where(Journal.idempotency_key == key))
-    cash, held = f"rail_cash:{rail}:{currency}", _prefund(requester_id, currency)
+    cash, held = f"rail_cash:{rail}:{currency}", requester_prefund(requester_id, currency)
     try:
         return post(
             session,
@@ -130,13 +103,13 @@ def prefund(
 
 def prefund_balance(session: Session, requester_id: UUID, currency: str) -> int:
     """Give what a requester has paid in and not yet set aside, in minor units."""
-    return balance(session, _prefund(requester_id, currency))
+    return balance(session, requester_prefund(requester_id, currency))
 
 
 def prefund_balances(session: Session, requester_id: UUID) -> dict[str, int]:
     """Give what a requester has paid in and not yet set aside, by currency."""
     query = select(Account).where(
-        Account.code.startswith(f"requester_prefund:{requester_id}:", autoescape=True)
+        Account.code.startswith(requester_prefund(requester_id, ""), autoescape=True)
     )
     return {one.currency: one.balance for one in session.scalars(query.order_by(Account.currency))}
 
@@ -175,7 +148,7 @@ def top_up_reserve(
     if (
         batch.state == BatchState.PAUSED
         and batch.pause_reason == OUT_OF_RESERVE
-        and not _short(session, batch, now)
+        and not is_short(session, batch, now)
     ):
         open_batch(session, batch, now)
     open_waiting(session, batch, now)
@@ -187,8 +160,10 @@ def resume(session: Session, batch: Batch, now: datetime) -> None:
     batch = lock_batch(session, batch.id)
     if batch.state != BatchState.PAUSED:
         raise NotPaused
-    if _short(session, batch, now):
-        raise NotFunded("The reserve does not cover the open slots any more; add to it first.")
+    if is_short(session, batch, now):
+        raise NotFunded(
+            "The reserve does not cover the open slots any more; close this batch and ask for the rest in a new one."
+        )
     open_batch(session, batch, now)
     open_waiting(session, batch, now)
 
@@ -198,20 +173,14 @@ def open_waiting(session: Session, batch: Batch, now: datetime) -> int:
     batch = lock_batch(session, batch.id)
     if batch.state != BatchState.OPEN:
         return 0
-    counts = slot_counts(session, [batch.id])[batch.id]
-    if counts[SlotState.WAITING] == 0:
-        return 0
-    slow = answer_cost(session, batch, now).slow
-    _count_again(session, batch, counts, now)
-    free = _state(session, batch, now, counts, slow).left - counts[SlotState.OPEN] * slow
-    covered = counts[SlotState.WAITING] if slow == 0 else floor_minor(free / slow)
-    return open_slots(session, batch.id, min(covered, counts[SlotState.WAITING])) if covered > 0 else 0
+    covered = waiting_covered(session, batch, now)
+    return open_slots(session, batch.id, covered) if covered else 0
 
 
 def watch(session: Session, batch: Batch, now: datetime) -> bool:
     """Stop new offers where nine tenths are used and the rest does not cover the open slots. Tells whether it did."""
     batch = lock_batch(session, batch.id)
-    if batch.state != BatchState.OPEN or not _short(session, batch, now):
+    if batch.state != BatchState.OPEN or not is_short(session, batch, now):
         return False
     pause_batch(session, batch, OUT_OF_RESERVE)
     return True
@@ -228,11 +197,11 @@ def release(
     terms = terms_of(session, batch.id)
     if batch.state != BatchState.CLOSED or _still_owed(session, batch, settled_until):
         raise StillOwed
-    code = _reserved(batch, terms)
+    code = batch_reserve(batch.id, terms.currency)
     held = session.scalars(select(Account).where(Account.code == code)).one_or_none()
     if held is None or held.balance == 0:
         return None
-    back = _prefund(_requester(session, batch), terms.currency)
+    back = requester_prefund(_requester(session, batch), terms.currency)
     return post(
         session,
         kind="release",
@@ -244,101 +213,12 @@ def release(
     )
 
 
-def reserve_state(session: Session, batch: Batch, now: datetime) -> ReserveState:
-    """Say where a batch's reserve stands. Raises NoTerms."""
-    slow = answer_cost(session, batch, now).slow
-    return _state(session, batch, now, slot_counts(session, [batch.id])[batch.id], slow)
-
-
-def _short(session: Session, batch: Batch, now: datetime) -> bool:
-    counts, slow = slot_counts(session, [batch.id])[batch.id], answer_cost(session, batch, now).slow
-    _count_again(session, batch, counts, now)
-    state = _state(session, batch, now, counts, slow)
-    # A batch whose price is above every floor ends with an empty reserve, and that is as planned.
-    return state.share >= USED_MAX and state.left < counts[SlotState.OPEN] * slow
-
-
-def _state(
-    session: Session, batch: Batch, now: datetime, counts: dict[str, int], slow: Fraction
-) -> ReserveState:
-    terms = terms_of(session, batch.id)
-    held = session.scalars(
-        select(Account)
-        .where(Account.code == _reserved(batch, terms))
-        .execution_options(populate_existing=True)
-    ).one_or_none()
-    reserved, booked = (held.credits, held.debits) if held else (0, 0)
-    spent = max(booked, _spent(session, batch, terms, now, counts, slow))
-    in_work = ceil_minor(counts[SlotState.LEASED] * slow)
-    return ReserveState(
-        currency=terms.currency,
-        reserved=reserved,
-        spent_estimate=spent,
-        in_work=in_work,
-        left=max(0, reserved - spent - in_work),
-        share=Fraction(spent + in_work, reserved) if reserved else Fraction(1),
-    )
-
-
-def _spent(
-    session: Session, batch: Batch, terms: PayTerms, now: datetime, counts: dict[str, int], slow: Fraction
-) -> int:
-    """Give what the work so far costs: as last counted, and the answers since then at the slow figure."""
-    known = session.get(ReserveEstimate, batch.id)
-    answered = counts[SlotState.ANSWERED]
-    if known is None or not timedelta(0) <= now - known.at < ESTIMATE_KEPT or answered < known.answered:
-        return _counted(session, batch, terms, now)
-    return known.spent + ceil_minor((answered - known.answered) * slow)
-
-
-def _count_again(session: Session, batch: Batch, counts: dict[str, int], now: datetime) -> None:
-    """Keep a fresh count for the next minute; the caller holds the batch's lock."""
-    known = session.get(ReserveEstimate, batch.id, populate_existing=True)
-    if known is not None and timedelta(0) <= now - known.at < ESTIMATE_KEPT:
-        return
-    spent, answered = _counted(session, batch, terms_of(session, batch.id), now), counts[SlotState.ANSWERED]
-    if known is None:
-        session.add(ReserveEstimate(batch_id=batch.id, spent=spent, answered=answered, at=now))
-    else:
-        known.spent, known.answered, known.at = spent, answered, now
-    session.flush()
-
-
-# Overlap between tabs is counted double here, which is on the safe side for a reserve and never for a wage.
-_WORK: Final = text("""
-    WITH heard AS (
-        SELECT worker_id, extract(epoch FROM at - lag(at) OVER (PARTITION BY worker_id, unit ORDER BY at, id)) AS gap
-        FROM proof WHERE batch_id = :batch
-    ), timed AS (
-        SELECT worker_id, ceil(sum(least(coalesce(gap, 0), :grace))) AS seconds FROM heard GROUP BY worker_id
-    ), added AS (
-        SELECT worker_id, sum(added_seconds) AS seconds FROM declaration
-        WHERE batch_id = :batch AND state <> 'refused' GROUP BY worker_id
-    ), priced AS (
-        SELECT worker_id, sum(piece_price) AS price FROM earning WHERE batch_id = :batch GROUP BY worker_id
-    )
-    SELECT person.place, person.area, coalesce(priced.price, 0) AS price,
-           CAST(coalesce(timed.seconds, 0) + coalesce(added.seconds, 0) AS bigint) AS seconds
-    FROM timed FULL JOIN priced USING (worker_id) FULL JOIN added USING (worker_id)
-    JOIN person ON person.id = worker_id
-""")
-
-
-def _counted(session: Session, batch: Batch, terms: PayTerms, now: datetime) -> int:
-    """Estimate what all work on a batch so far costs with the fee: by worker, the price or the time at their floor."""
-    floor_at = batch_floors(session, terms, now)
-    total = Fraction(0)
-    for row in session.execute(_WORK, {"batch": batch.id, "grace": terms.grace_seconds}):
-        price = minor(row.price, terms.currency)
-        total += max(price, Fraction(row.seconds, 3600) * floor_at(row.place, row.area))
-    return ceil_minor(total * (1 + terms.fee))
-
-
 def _reserve(
     session: Session, batch: Batch, terms: PayTerms, amount: int, reference: str, now: datetime, actor: str
 ) -> None:
     """Move money from prefund to reserve, once per reference. Raises NotFunded, naming what is missing."""
     requester, currency = _requester(session, batch), terms.currency
+    source, target = requester_prefund(requester, currency), batch_reserve(batch.id, currency)
     key = f"reserve:{batch.id}:{reference}"
     known = session.scalar(select(Journal.effective_at).where(Journal.idempotency_key == key))
     try:
@@ -346,7 +226,7 @@ def _reserve(
             session,
             kind="reserve",
             key=key,
-            moves=[Move(_prefund(requester, currency), _reserved(batch, terms), amount, currency, "reserve")],
+            moves=[Move(source, target, amount, currency, "reserve")],
             effective_at=known or now,
             now=now,
             actor=actor,
@@ -380,14 +260,6 @@ def _still_owed(session: Session, batch: Batch, settled_until: datetime) -> bool
 
 def _requester(session: Session, batch: Batch) -> UUID:
     return session.scalars(select(Project.requester_id).where(Project.id == batch.project_id)).one()
-
-
-def _prefund(requester_id: UUID, currency: str) -> str:
-    return f"requester_prefund:{requester_id}:{currency}"
-
-
-def _reserved(batch: Batch, terms: PayTerms) -> str:
-    return f"batch_reserve:{batch.id}:{terms.currency}"
 
 
 def _check_amount(amount: object) -> None:

@@ -17,8 +17,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from payments import ledger, transparency
-from payments.accounts import Account, hold
-from payments.due_lines import UnderpaidLine, payable, underpaid
+from payments.accounts import Account, hold, worker_payable
+from payments.due_lines import UnderpaidLine, underpaid
 from payments.ledger import Entry, Journal, Move
 from payments.periods import PayPeriod, get_period
 from payments.rails import MANUAL, RAILS, Order, PayoutRail
@@ -330,7 +330,7 @@ def _set_aside(
     session: Session, period: PayPeriod, run: PayoutRun, codes: Iterable[str], now: datetime
 ) -> None:
     """Plan payouts for workers who have none in the run yet; a failed one waits for the next period."""
-    planned = {payable(one.worker_id, run.currency) for one in payouts_in(session, run.id)}
+    planned = {worker_payable(one.worker_id, run.currency) for one in payouts_in(session, run.id)}
     owed = {
         code: one.balance for code, one in hold(session, set(codes) - planned, now).items() if one.balance > 0
     }

@@ -14,16 +14,8 @@ from sqlalchemy import Select, func, select, union
 from sqlalchemy.orm import Session, aliased
 
 from payments import earnings, payouts, payslips, worktime
-from payments.due_lines import (
-    Draft,
-    DueLine,
-    Payer,
-    UnderpaidLine,
-    book,
-    corrected,
-    lines_about,
-    lines_of,
-)
+from payments.drafts import Draft, Payer, book, corrected
+from payments.due_lines import DueLine, UnderpaidLine, lines_about, lines_of
 from payments.earnings import Earning, lines_for
 from payments.periods import (
     PayPeriod,

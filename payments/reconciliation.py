@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from payments import ledger
 from payments.canonical import digest
-from payments.due_lines import OVERHEAD, DueLine, corrected, lines_about, row_of, underpaid
+from payments.drafts import corrected, row_of
+from payments.due_lines import OVERHEAD, DueLine, lines_about, underpaid
 from payments.ledger_checks import Check, Query, check, few, run
 from payments.money import Money
 from payments.payroll import corrections_of, drafts_for, workers_between

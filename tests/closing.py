@@ -12,7 +12,7 @@ import factories
 from sqlalchemy.orm import Session
 
 from payments import earnings, ledger, payroll, worktime
-from payments.due_lines import Draft, Payer
+from payments.drafts import Draft, Payer
 from payments.dues import Worked, line
 from payments.earnings import DraftLine
 from payments.ledger import Move, checks

@@ -10,7 +10,7 @@ import pytest
 from closing import draft_line, drafted
 
 from payments import worktime
-from payments.due_lines import Payer, book
+from payments.drafts import Payer, book
 from payments.periods import period_at
 from tasks.batches import open_batches, pause_batch
 from tasks.people import Person

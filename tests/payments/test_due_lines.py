@@ -15,7 +15,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from payments import dues
-from payments.due_lines import DueLine, Payer, UnderpaidLine, book, lines_of, payable, underpaid
+from payments.accounts import worker_payable
+from payments.drafts import Payer, book
+from payments.due_lines import DueLine, UnderpaidLine, lines_of, underpaid
 from payments.earnings import DraftLine
 from payments.ledger import Journal, balance
 from payments.periods import PayPeriod, period_at
@@ -50,7 +52,7 @@ def test_a_line_is_paid_from_its_reserve_and_the_fee_after_it(
     (line,) = book(session, period, worker.id, drafted([(draft_line(now, batch.id), pays)]), now)
     assert (line.agreed, line.required, line.due, line.topup) == (6_000, 27_500, 27_500, 21_500)
     assert (line.charge, line.charge_currency, line.fee, line.fx) == (27_500, "KES", 2_750, None)
-    assert balance(session, payable(worker.id, "KES")) == 27_500
+    assert balance(session, worker_payable(worker.id, "KES")) == 27_500
     assert balance(session, pays.reserve) == 100_000 - 27_500 - 2_750
     assert balance(session, "platform_fee:KES") == 2_750
     journal = session.get_one(Journal, line.journal_id)
@@ -86,7 +88,7 @@ def test_a_due_is_always_payable(
         if amount:
             fund(session, account, amount, now)
     (line,) = book(session, period, worker.id, drafted([(draft_line(now, batch.id), pays)]), now)
-    assert balance(session, payable(worker.id, "KES")) == line.due == 27_500
+    assert balance(session, worker_payable(worker.id, "KES")) == line.due == 27_500
     assert line.fee == balance(session, "platform_fee:KES") == fee
     assert balance(session, "goodwill:KES") == goodwill
     assert balance(session, pays.reserve) == 0
@@ -103,7 +105,7 @@ def test_another_currency_goes_through_the_exchange_rounded_up(
     # 275.00 KES x 6/7 = 235.71 yen, and yen have no decimals.
     assert (line.due, line.charge, line.charge_currency, line.fx) == (27_500, 236, "JPY", "7/6")
     assert line.fee == 23
-    assert balance(session, payable(worker.id, "KES")) == 27_500
+    assert balance(session, worker_payable(worker.id, "KES")) == 27_500
     assert balance(session, pays.reserve) == 10_000 - 236 - 23
     assert balance(session, "fx:JPY-KES:JPY") == 236
     assert balance(session, "fx:JPY-KES:KES") == -27_500
@@ -119,7 +121,7 @@ def test_overhead_is_borne_by_the_platform_and_nothing_owed_is_not_booked(
     overhead = next(line for line in lines if line.batch_id is None)
     free = next(line for line in lines if line.batch_id is not None)
     assert (overhead.due, overhead.fee) == (1_834, 0)
-    assert balance(session, "overhead:KES") == balance(session, payable(worker.id, "KES")) == 1_834
+    assert balance(session, "overhead:KES") == balance(session, worker_payable(worker.id, "KES")) == 1_834
     assert (free.due, free.journal_id) == (0, None)
     assert underpaid(session, period.id) == []
 
@@ -133,7 +135,7 @@ def test_an_underpaid_line_is_refused_by_name_and_nothing_is_stored(
         book(session, period, worker.id, drafted([(good, None), (short, payer(batch))]), now)
     assert refused.value.details["worker"] == str(worker.id)
     assert lines_of(session, period.id) == []
-    assert balance(session, payable(worker.id, "KES")) == 0
+    assert balance(session, worker_payable(worker.id, "KES")) == 0
 
 
 def test_the_database_refuses_an_underpaid_line_a_change_and_a_second_line(
@@ -209,7 +211,7 @@ def test_whatever_was_worked_paid_is_at_least_agreed_and_required(
         else:
             scale = {"JPY": Fraction(1, 100), "TND": Fraction(10)}[line.charge_currency]
             assert 0 <= line.charge - line.due / fx * scale < 1
-    assert balance(session, payable(worker.id, "KES")) == sum(line.due for line in made)
+    assert balance(session, worker_payable(worker.id, "KES")) == sum(line.due for line in made)
     assert underpaid(session, period.id) == []
     assert failed(session) == []
     outer.rollback()

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from payments import earnings, funding, ledger, worktime
+from payments import earnings, funding, ledger, reserves, worktime
 from payments.funding import (
     OUT_OF_RESERVE,
     AlreadyOpen,
@@ -185,8 +185,8 @@ def test_slow_work_stops_new_offers_until_more_is_set_aside(
         later = work(session, batch, worker, later, 240)
     assert funding.watch(session, batch, later + timedelta(minutes=2))
     assert (batch.state, batch.pause_reason) == (BatchState.PAUSED, OUT_OF_RESERVE)
-    state = funding.reserve_state(session, batch, later + timedelta(minutes=2))
-    assert state.share >= funding.USED_MAX
+    state = reserves.reserve_state(session, batch, later + timedelta(minutes=2))
+    assert state.share >= reserves.USED_MAX
     # 720 s at 275.00 KES/h are 55.00, and 10 % fee.
     assert state.spent_estimate == 6050
 
@@ -213,7 +213,7 @@ def test_a_price_above_every_floor_uses_the_reserve_up_without_a_stop(
     for left in range(11, -1, -1):
         later = work(session, batch, worker, later, 30) + timedelta(minutes=2)
         assert not funding.watch(session, batch, later), left
-    assert funding.reserve_state(session, batch, later).left == 0
+    assert reserves.reserve_state(session, batch, later).left == 0
     assert batch.state == BatchState.OPEN
 
 

@@ -13,7 +13,9 @@ from sqlalchemy import delete, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from payments.due_lines import DueLine, UnderpaidLine, book, payable
+from payments.accounts import worker_payable
+from payments.drafts import book
+from payments.due_lines import DueLine, UnderpaidLine
 from payments.ledger import balance
 from payments.payouts import (
     NoReference,
@@ -63,7 +65,7 @@ def test_all_that_is_owed_is_set_aside_once(session: Session, week: Week) -> Non
     assert payout.amount == sum(
         line.due for line in session.query(DueLine).filter_by(worker_id=week.amina.id)
     )
-    assert balance(session, payable(week.amina.id, "KES")) == 0
+    assert balance(session, worker_payable(week.amina.id, "KES")) == 0
     assert balance(session, "payout_in_transit:manual:KES") == payout.amount
     plan(session, week.period, week.over)
     assert payout_of(session, week.amina.id).amount == payout.amount
@@ -139,7 +141,7 @@ def test_money_that_does_not_arrive_is_owed_again(session: Session, week: Week, 
     for _ in range(2):
         fail(session, payout, "account closed", "operator", week.over)
     assert (payout.state, payout.reason) == (PayoutState.FAILED, "account closed")
-    assert balance(session, payable(week.amina.id, "KES")) == payout.amount
+    assert balance(session, worker_payable(week.amina.id, "KES")) == payout.amount
     assert balance(session, "payout_in_transit:manual:KES") == 0
     assert balance(session, "rail_cash:manual:KES") == cash
     with pytest.raises(PayoutSettled):
@@ -151,7 +153,7 @@ def test_money_that_does_not_arrive_is_owed_again(session: Session, week: Week, 
     plan(session, following, week.over + timedelta(days=7))
     (again, _) = payouts_of(session, week.amina.id)
     assert (again.amount, again.state) == (payout.amount, PayoutState.PLANNED)
-    assert balance(session, payable(week.amina.id, "KES")) == 0
+    assert balance(session, worker_payable(week.amina.id, "KES")) == 0
     assert wrong(session) == []
 
 
@@ -183,11 +185,11 @@ def test_one_underpaid_line_refuses_all_payouts(session: Session, now: datetime)
         with pytest.raises(UnderpaidLine) as refused:
             plan(session, period, now)
         assert refused.value.details["lines"] == [str(line.id)]
-        assert balance(session, payable(worker.id, "KES")) == 27_500
+        assert balance(session, worker_payable(worker.id, "KES")) == 27_500
     session.execute(update(DueLine).values(due=27_500, topup=21_500))
     session.expire(line)
     plan(session, period, now)
-    assert balance(session, payable(worker.id, "KES")) == 0
+    assert balance(session, worker_payable(worker.id, "KES")) == 0
 
 
 def test_equal_orders_give_equal_bytes() -> None:

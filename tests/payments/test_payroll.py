@@ -16,7 +16,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from payments import earnings, payroll, worktime
-from payments.due_lines import DueLine, payable
+from payments.accounts import worker_payable
+from payments.due_lines import DueLine
 from payments.earnings import Earning
 from payments.ledger import Journal, balance
 from payments.payouts import Payout, runs_of
@@ -147,10 +148,10 @@ def test_a_step_that_fails_halfway_leaves_nothing_and_runs_again(session: Sessio
     close_worker(session, week.period, week.amina.id, week.over)
     step.rollback()
     assert lines_of(session, week.period.id) == []
-    assert balance(session, payable(week.amina.id, "KES")) == 0
+    assert balance(session, worker_payable(week.amina.id, "KES")) == 0
     lines = close_worker(session, week.period, week.amina.id, week.over)
     assert close_worker(session, week.period, week.amina.id, week.over) == lines
-    assert balance(session, payable(week.amina.id, "KES")) == sum(line.due for line in lines)
+    assert balance(session, worker_payable(week.amina.id, "KES")) == sum(line.due for line in lines)
 
 
 def test_it_is_not_finished_while_somebody_is_left(session: Session, week: Week) -> None:

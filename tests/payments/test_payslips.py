@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from payments import payslips, transparency
 from payments.canonical import canonical, digest
-from payments.due_lines import book, lines_of
+from payments.drafts import book
+from payments.due_lines import lines_of
 from payments.payroll import close_period
 from payments.payslips import PayslipShare, ShareEnded, UnknownPayslip, get_payslip, payslips_of
 from payments.periods import period_at

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from payments import worktime
-from payments.due_lines import Payer, book
+from payments.drafts import Payer, book
 from payments.payroll import close_period
 from payments.periods import period_at
 from payments.wages import RANKED, batch_cost, everybodys_hours, hourly_of, hours, wage_lines, wages
