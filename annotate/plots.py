@@ -110,32 +110,30 @@ def histogram(
     def x_of(value: Fraction | int) -> float:
         return round(float(LEFT + (value - anchor - first * step) / Fraction(step) * wide), 2)
 
-    bars = []
-    for index in range(first, last + 1):
+    def label_of(index: int) -> str:
+        low, high = say(anchor + index * step), say(anchor + (index + 1) * step)
+        if index == first and min(counts) < first:
+            return f"< {high}"
+        return f"≥ {low}" if index == last and max(counts) > last else f"{low} – {high}"
+
+    def bar_of(index: int) -> Bar:
         count = folded.get(index, 0)
         size = float(tall * count / top)
-        low = anchor + index * step
-        label = f"{say(low)} – {say(low + step)}"
-        if index == first and min(counts) < first:
-            label = f"< {say(low + step)}"
-        if index == last and max(counts) > last:
-            label = f"≥ {say(low)}"
-        bars.append(
-            Bar(
-                x=round(x_of(low) + 1, 2),
-                y=round(height - BOTTOM - size, 2),
-                width=round(float(wide) - 2, 2),
-                height=round(size, 2),
-                label=label,
-                value=str(count),
-                tone="warn" if least is not None and index < 0 else "",
-            )
+        return Bar(
+            x=round(x_of(anchor + index * step) + 1, 2),
+            y=round(height - BOTTOM - size, 2),
+            width=round(float(wide) - 2, 2),
+            height=round(size, 2),
+            label=label_of(index),
+            value=str(count),
+            tone="warn" if least is not None and index < 0 else "",
         )
+
     x_ticks = _round_values(anchor + first * step, anchor + (last + 1) * step, 7 if width > 480 else 4)
     return Plot(
         width,
         height,
-        tuple(bars),
+        tuple(map(bar_of, range(first, last + 1))),
         tuple(Tick(x_of(value), (mark or say)(value)) for value in x_ticks),
         _y_ticks(top, y_step, tall, height),
         Tick(x_of(anchor), floor_label) if least is not None else None,
