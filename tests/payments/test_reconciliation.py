@@ -39,6 +39,18 @@ def without_guards(session: Session, *tables: str) -> None:
         session.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
 
 
+def declare_after_the_close(session: Session, now: datetime, week: Week) -> None:
+    worktime.declare(
+        session,
+        worker_id=week.amina.id,
+        batch_id=week.messages.id,
+        start=now + timedelta(hours=5),
+        end=now + timedelta(hours=5, minutes=10),
+        reason="read the guideline",
+        now=week.over + timedelta(hours=1),
+    )
+
+
 def test_right_books_pass_and_all_is_checked(session: Session, week: Week) -> None:
     assert wrong(session) == {}
     names = {check.name for check in recheck(session, LONG_AFTER)}
@@ -119,15 +131,7 @@ def test_a_payout_that_was_lowered_is_found(session: Session, week: Week) -> Non
 def test_time_that_is_accepted_later_is_owed_and_nothing_is_wrong(
     session: Session, now: datetime, week: Week
 ) -> None:
-    worktime.declare(
-        session,
-        worker_id=week.amina.id,
-        batch_id=week.messages.id,
-        start=now + timedelta(hours=5),
-        end=now + timedelta(hours=5, minutes=10),
-        reason="read the guideline",
-        now=week.over + timedelta(hours=1),
-    )
+    declare_after_the_close(session, now, week)
     assert wrong(session) == {}
     owed = next(check for check in recheck(session, LONG_AFTER) if check.name == "corrections owed")
     assert owed.detail.startswith(f"2026-W47 worker {week.amina.id}: ")
@@ -143,15 +147,7 @@ def test_time_that_is_accepted_later_is_owed_and_nothing_is_wrong(
 
 
 def test_a_correction_that_was_lowered_is_found(session: Session, now: datetime, week: Week) -> None:
-    worktime.declare(
-        session,
-        worker_id=week.amina.id,
-        batch_id=week.messages.id,
-        start=now + timedelta(hours=5),
-        end=now + timedelta(hours=5, minutes=10),
-        reason="read the guideline",
-        now=week.over + timedelta(hours=1),
-    )
+    declare_after_the_close(session, now, week)
     later = period_at(session, week.over, week.over)
     close_period(runner(session), later.id, later.ends_at)
     (line,) = lines_of(session, later.id)

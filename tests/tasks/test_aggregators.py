@@ -6,35 +6,17 @@ from typing import Any
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sheets import Row, renaming, sheet, tables
 
 from tasks.aggregators import AGGREGATORS, LEVEL, dawid_skene, majority, mix, wawa
 from tasks.agreement import Answers
-
-Row = tuple[str, str, str]
-
-tables = st.lists(
-    st.tuples(st.sampled_from("abcdefg"), st.sampled_from("uvwxyz"), st.sampled_from("1234")), max_size=40
-)
-
-
-def sheet(*items: str) -> Answers:
-    """Make answers from a string of one-letter labels per item; worker k gives each string's k-th letter."""
-    return Answers.of(
-        (f"i{at}", f"w{who}", label)
-        for at, labels in enumerate(items)
-        for who, label in enumerate(labels)
-        if label != "."
-    )
 
 
 @given(tables, st.randoms(use_true_random=False))
 def test_order_and_names_change_nothing(rows: list[Row], random: Any) -> None:
     rows = [(item, worker, label) for (item, worker), label in {row[:2]: row[2] for row in rows}.items()]
     answers = Answers.of(rows)
-    items, workers, labels = (
-        dict(zip(sorted(names), random.sample(sorted(names), len(names)), strict=True))
-        for names in ({r[0] for r in rows}, {r[1] for r in rows}, {r[2] for r in rows})
-    )
+    items, workers, labels = renaming(rows, random)
     shuffled = random.sample(rows, len(rows))
     same = Answers.of(shuffled)
     renamed = Answers.of((items[item], workers[worker], labels[label]) for item, worker, label in shuffled)

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sheets import Row, renaming, sheet, tables
 
 from tasks import agreement
 from tasks.agreement import Answers, Measure, alpha, fleiss_kappa, gwet_ac1, percent_agreement
-
-Row = tuple[str, str, str]
 
 MEASURES = {
     "percent": percent_agreement,
@@ -40,21 +39,6 @@ FLEISS = [
     (6, 5, 2, 1, 0),
     (0, 2, 2, 3, 7),
 ]
-
-
-def sheet(*items: str) -> Answers:
-    """Make answers from a string of one-letter labels per item; worker k gives each string's k-th letter."""
-    return Answers.of(
-        (f"i{at}", f"w{who}", label)
-        for at, labels in enumerate(items)
-        for who, label in enumerate(labels)
-        if label != "."
-    )
-
-
-tables = st.lists(
-    st.tuples(st.sampled_from("abcdefg"), st.sampled_from("uvwxyz"), st.sampled_from("1234")), max_size=40
-)
 
 
 def close(one: Measure, other: Measure) -> bool:
@@ -192,10 +176,7 @@ def test_alpha_equals_its_definition(rows: list[Row], metric: agreement.Metric) 
 def test_order_and_names_change_nothing(rows: list[Row], random: Any) -> None:
     rows = [(item, worker, label) for (item, worker), label in {row[:2]: row[2] for row in rows}.items()]
     answers = Answers.of(rows)
-    items, workers, labels = (
-        dict(zip(sorted(names), random.sample(sorted(names), len(names)), strict=True))
-        for names in ({r[0] for r in rows}, {r[1] for r in rows}, {r[2] for r in rows})
-    )
+    items, workers, labels = renaming(rows, random)
     shuffled = random.sample(rows, len(rows))
     same = Answers.of(shuffled)
     renamed = Answers.of((items[item], workers[worker], labels[label]) for item, worker, label in shuffled)
