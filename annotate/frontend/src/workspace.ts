@@ -203,8 +203,8 @@ async function more(): Promise<void> {
   const reply = await server.send("GET", `${boot.next}?${query}`);
   if (reply.status === 401) news({ ...latest, state: "signed-out" });
   for (const item of before) have.add(item.id);
-  for (const one of (reply.body["items"] ?? []) as { assignment_id: string; html: string }[]) {
-    if (!have.has(one.assignment_id)) queue.push({ id: one.assignment_id, html: one.html, answer: null, version: 1, history: null });
+  for (const { assignment_id: id, html } of (reply.body["items"] ?? []) as { assignment_id: string; html: string }[]) {
+    if (!have.has(id)) queue.push({ id, html, answer: null, version: 1, history: null });
   }
   // Only a stored answer's reply counts what is done; this one may be older than it.
   if (typeof reply.body["total"] === "number") total = reply.body["total"];
