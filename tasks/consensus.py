@@ -20,12 +20,13 @@ from schemas.answers import comparable
 from schemas.definition import TaskDefinition
 from schemas.fields import Field
 from tasks import aggregators, agreement
+from tasks.aggregators.boxes import combine_boxes
+from tasks.aggregators.spans import combine_spans
 from tasks.answers import Answer, answers_to
 from tasks.batches import Batch, BatchState
 from tasks.db import Base
 from tasks.distances import alike, has_majority
 from tasks.items import Item, Slot, SlotState, add_slot
-from tasks.marks import combine_boxes, combine_spans
 from tasks.projects import Definition
 
 LABEL_KINDS = ("choice", "rating")

@@ -17,8 +17,9 @@ from typing import Any, Final, NamedTuple
 from schemas.fields import KINDS
 from schemas.words import Words
 from tasks import agreement
+from tasks.aggregators.boxes import Corners, overlapping
+from tasks.aggregators.spans import shared_characters, stretches
 from tasks.agreement import Answers, Measure, Metric
-from tasks.marks import Corners, Stretch, overlap, stretches
 
 METRICS: Final[MappingProxyType[str, Metric]] = MappingProxyType(
     {"ordinal": "ordinal", "interval": "interval"}
@@ -136,42 +137,22 @@ def _read_boxes(boxes: Iterable[Any]) -> Marked:
     return Marked(dict(places), sum(map(len, places.values())))
 
 
-def _shared_characters(ones: Sequence[Stretch], others: Sequence[Stretch]) -> float:
-    shared = at = beside = 0
-    while at < len(ones) and beside < len(others):
-        one, other = ones[at], others[beside]
-        shared += max(0, min(one[1], other[1]) - max(one[0], other[0]))
-        if one[1] < other[1]:
-            at += 1
-        else:
-            beside += 1
-    return shared
-
-
 def _shared_boxes(ones: Sequence[Corners], others: Sequence[Corners]) -> float:
     """Match each box with one of the other side at most, those that overlap most first."""
     if others < ones:  # type: ignore[operator]
         ones, others = others, ones
-    found = []
-    for at, one in enumerate(ones):
-        for beside, other in enumerate(others):
-            if other[0] >= one[2]:
-                break
-            share = overlap(one, other)
-            if share:
-                found.append((-share, at, beside))
     shared, taken, taken_beside = 0.0, set(), set()
-    for share, at, beside in sorted(found):
+    for lack, at, beside in sorted((-share, *places) for share, *places in overlapping(ones, others)):
         if at not in taken and beside not in taken_beside:
             taken.add(at)
             taken_beside.add(beside)
-            shared -= share
+            shared -= lack
     return shared
 
 
 OVERLAPS: Final = MappingProxyType(
     {
-        "span_overlap": Overlap(_read_spans, _shared_characters, lambda marks: 2 * marks),
+        "span_overlap": Overlap(_read_spans, shared_characters, lambda marks: 2 * marks),
         "box_overlap": Overlap(_read_boxes, _shared_boxes, lambda marks: marks**2),
     }
 )

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.answers import comparable
+from tasks.aggregators.boxes import overlap
 from tasks.agreement import NO_PAIRS, ONE_LABEL, Answers, alpha, in_part, percent_agreement
 from tasks.distances import NO_LABELS, alike, measures
-from tasks.marks import overlap
 
 Marks = list[dict[str, Any]]
 

@@ -12,9 +12,10 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from schemas.answers import comparable
+from tasks.aggregators.boxes import combine_boxes, overlap
+from tasks.aggregators.spans import combine_spans
 from tasks.agreement import Answers
 from tasks.distances import alike, measures
-from tasks.marks import combine_boxes, combine_spans, overlap
 
 CROWD = Path(__file__).resolve().parents[3] / "shared" / "data" / "crowd"
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.marks import combine_boxes, combine_spans, overlap
+from tasks.aggregators.boxes import combine_boxes, overlap
+from tasks.aggregators.spans import combine_spans
 
 
 def span(start: int, end: int, label: str = "Person") -> dict[str, object]:
@@ -19,17 +20,17 @@ def box(x: float, y: float, width: float, height: float, label: str = "House") -
     return {"x": x, "y": y, "width": width, "height": height, "label": label}
 
 
-def test_a_character_needs_more_than_half() -> None:
+def test_a_character_needs_half_of_the_answers() -> None:
     assert combine_spans([[span(0, 5)], [span(0, 5), span(8, 9)], [span(0, 4)]]) == [span(0, 5)]
     assert combine_spans([[span(0, 6)], [span(2, 9)], [span(4, 7)]]) == [span(2, 7)]
-    assert combine_spans([[span(0, 6)], [span(2, 9)]]) == [span(2, 6)]
-    assert combine_spans([[span(0, 5)], []]) == []
+    assert combine_spans([[span(0, 6)], [span(2, 9)]]) == [span(0, 9)]
+    assert combine_spans([[span(0, 5)], [], []]) == []
 
 
 def test_spans_of_other_labels_and_places_stay_apart() -> None:
     both = [span(0, 5), span(0, 5, "Place"), span(7, 9)]
     assert combine_spans([both, both]) == both
-    assert combine_spans([[span(0, 5)], [span(0, 5, "Place")]]) == []
+    assert combine_spans([[span(0, 5)], [span(0, 5, "Place")], []]) == []
 
 
 def test_a_character_marked_twice_by_one_counts_once() -> None:
@@ -40,14 +41,14 @@ spans = st.builds(lambda start, length: span(start, start + length), st.integers
 
 
 @given(st.lists(st.lists(spans, max_size=4), min_size=1, max_size=5), st.randoms(use_true_random=False))
-def test_what_is_kept_is_what_more_than_half_marked(
+def test_what_is_kept_is_what_at_least_half_marked(
     answers: list[list[dict[str, int]]], random: Random
 ) -> None:
     marked = [{at for one in answer for at in range(one["start"], one["end"])} for answer in answers]
     votes = Counter(at for characters in marked for at in characters)
     kept = combine_spans(answers)
     assert {at for one in kept for at in range(one["start"], one["end"])} == {
-        at for at, count in votes.items() if 2 * count > len(answers)
+        at for at, count in votes.items() if 2 * count >= len(answers)
     }
     assert all(one["end"] < other["start"] for one, other in itertools.pairwise(kept))
     assert combine_spans(random.sample(answers, len(answers))) == kept
@@ -73,7 +74,7 @@ corners = st.tuples(*[st.integers(1, 40)] * 4).map(lambda four: box(*four))
 
 
 @given(st.lists(st.lists(corners, max_size=4), min_size=1, max_size=5))
-def test_what_is_kept_lies_where_half_of_the_answers_have_a_box(
+def test_what_is_kept_lies_where_a_third_of_the_answers_have_a_box(
     answers: list[list[dict[str, float]]],
 ) -> None:
     for one in combine_boxes(answers):
@@ -85,7 +86,8 @@ def test_what_is_kept_lies_where_half_of_the_answers_have_a_box(
                 for other in answer
             )
         ]
-        assert 2 * len(near) >= len(answers)
+        assert 3 * len(near) >= len(answers)
+        assert len(near) >= min(2, len(answers) - 1)
 
 
 @given(st.lists(corners, max_size=4))
