@@ -4,7 +4,6 @@ They may run twice, late or at once: what they do is done once. Each of them is 
 """
 
 import logging
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,14 +19,11 @@ from tasks import clock
 from tasks.batches import get_batch, open_batches
 from tasks.db import transaction
 from tasks.errors import FairlabelError
-from tasks.jobs import job_engine, job_transaction
+from tasks.jobs import beside, job_engine, job_transaction
 from tasks.jobs import settings as task_settings
-from tasks.progress import report
 from tasks.queue import enqueue, job
 
 log = logging.getLogger(__name__)
-
-SAID_EVERY = 1.0
 
 T = TypeVar("T")
 
@@ -72,7 +68,7 @@ def close_period(period_id: str) -> None:
     subject = UUID(period_id)
     with job_transaction() as (_, now):
         pass
-    payroll.close_period(_in_own_transaction, subject, now, _beside(subject), settings().payer)
+    payroll.close_period(_in_own_transaction, subject, now, beside(subject), settings().payer)
 
 
 @job("payments.make_report", queue="money")
@@ -83,7 +79,7 @@ def make_report(report_id: str) -> None:
     try:
         with transaction(snapshot) as session:
             now = clock.now(session, simulated=task_settings().simulated)
-            result = reports.make(session, subject, now, _beside(subject))
+            result = reports.make(session, subject, now, beside(subject))
             if result is not None:
                 reports.keep(session, subject, result, began, datetime.now(UTC))
     except Exception:
@@ -120,21 +116,6 @@ def sequence_log() -> None:
         key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(settings().log_key))
         with job_transaction() as (session, now):
             transparency.sign_checkpoint(session, key, settings().log_origin, now)
-
-
-def _beside(subject: UUID) -> Callable[[int, int], None]:
-    """Say how far a long job is, beside its own transaction, at most once a second and at the end."""
-    last = 0.0
-
-    def say(done: int, of: int) -> None:
-        nonlocal last
-        if done < of and time.monotonic() - last < SAID_EVERY:
-            return
-        last = time.monotonic()
-        with job_transaction() as (session, at):
-            report(session, subject, done, of, at)
-
-    return say
 
 
 def _in_own_transaction(step: Callable[[Session], T]) -> T:

@@ -24,6 +24,7 @@ NODES_MAX = 100_000
 EXACT_INTEGER_MAX = 2**53 - 1
 """Beyond this, browsers no longer count exactly."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # Strings are taken whole so that brackets inside them do not count; possessive, hence linear.
 _MARKS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
@@ -65,7 +66,7 @@ def load(document: bytes | str, *, bytes_max: int = DEFINITION_BYTES_MAX) -> Any
     if _too_deep(text):
         raise Unreadable([_depth_problem("")])
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise Unreadable([_not_json(error)]) from None
     problems = faults(value)
@@ -76,6 +77,8 @@ def load(document: bytes | str, *, bytes_max: int = DEFINITION_BYTES_MAX) -> Any
 
 def faults(value: Any, *, nodes_max: int = NODES_MAX) -> list[Problem]:
     """Give what a value holds that JSON, a browser or the database could not keep. Never recurses."""
+    if _is_sound(value, nodes_max):
+        return []
     found: list[Problem] = []
     waiting: list[tuple[Any, tuple[str | int, ...]]] = [(value, ())]
     seen = 0
@@ -107,8 +110,42 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
+def _is_sound(value: Any, nodes_max: int) -> bool:
+    """Tell in the shortest way whether there is no fault at all, level by level."""
+    level, seen = [value], 0
+    for _ in range(DEPTH_MAX + 1):
+        seen += len(level)
+        deeper: list[Any] = []
+        for one in level:
+            kind = type(one)
+            if kind is str:
+                if not _is_kept(one):
+                    return False
+            elif kind is dict:
+                if not all(type(name) is str and _is_kept(name) for name in one):
+                    return False
+                deeper.extend(one.values())
+            elif kind is list:
+                deeper.extend(one)
+            elif not (
+                one is None
+                or kind is bool
+                or (kind in (int, float) and -EXACT_INTEGER_MAX <= one <= EXACT_INTEGER_MAX)
+            ):
+                return False
+        if not deeper or seen > nodes_max:
+            return seen <= nodes_max
+        level = deeper
+    return False
+
+
+def _is_kept(text: str) -> bool:
+    return "\0" not in text and (text.isascii() or _SURROGATE.search(text) is None)
+
+
 def _decoded(document: bytes | str, bytes_max: int) -> str:
-    size = len(document) if isinstance(document, bytes) else len(document.encode("utf-8", "surrogatepass"))
+    plain = isinstance(document, bytes) or document.isascii()
+    size = len(document) if plain else len(str(document).encode("utf-8", "surrogatepass"))
     if size > bytes_max:
         message = Words("the document has %(size)s bytes; %(most)s are allowed.", size=size, most=bytes_max)
         raise Unreadable([Problem("", message, Words("Make it smaller."))])
@@ -163,6 +200,9 @@ def _integer(digits: str) -> int:
     return int(digits[:20])
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
+
+
 def _own_faults(value: Any, path: tuple[str | int, ...]) -> Iterator[Problem]:
     if isinstance(value, _Repeated):
         for name in value.names:
@@ -192,7 +232,7 @@ def _text_faults(text: str, path: tuple[str | int, ...]) -> Iterator[Problem]:
     if "\0" in text:
         message = Words("a text holds the NUL character, which cannot be stored.")
         yield Problem(pointer(path), message, Words("Remove U+0000."))
-    if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+    if _SURROGATE.search(text):
         message = Words("a text holds half a character (a lone surrogate).")
         yield Problem(pointer(path), message, Words("Write the whole character."))
 

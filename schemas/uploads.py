@@ -155,6 +155,8 @@ class _Reader:
         self.key_name = next((name for name in ("key", "id") if name not in self.columns), None)
         self.other_key_name = "id" if self.key_name == "key" and "id" not in self.columns else None
         self.seen = SeenKeys()
+        keys = [name for name in (self.key_name, self.other_key_name) if name]
+        self.known_roles = dict.fromkeys(self.columns, "data") | dict.fromkeys(keys, "key")
 
     def csv(self, lines: Lines) -> Iterator[Row | BadRow]:
         """Give the rows of a CSV file."""
@@ -233,16 +235,17 @@ class _Reader:
         return FileProblem(message, place, remedy)
 
     def _role(self, name: str) -> str:
-        if name in self.columns:
-            return "data"
-        if name in {self.key_name, self.other_key_name}:
-            return "key"
+        known = self.known_roles.get(name)
+        if known:
+            return known
         if name.startswith(META):
             return "meta"
         return "gold" if name.startswith(GOLD) else "data"
 
     def _unknown(self, name: str) -> Problem | None:
         """Say that a column has no place in the definition."""
+        if name in self.known_roles:
+            return None
         role = self._role(name)
         known: list[str] = []
         if role == "gold" and name.removeprefix(GOLD) not in self.fields:
@@ -335,7 +338,7 @@ class _Reader:
         """Check the parts together; the key is remembered also when the row is bad otherwise."""
         problems = parts.problems
         told = {problem.pointer for problem in problems}
-        wrong = faults(parts.data) + faults(parts.meta)
+        wrong = faults(parts.data) + (faults(parts.meta) if parts.meta else [])
         if not wrong:
             wrong = from_errors(self.row.iter_errors(parts.data), noun="column")
         problems += [one for one in wrong if one.pointer not in told]

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from schemas.problems import HIDDEN, visible
 from schemas.uploads import FILE_BYTES_MAX, BadRow, FileProblem, Row, rows
 from schemas.words import NOTHING, Words
+from tasks.append_only import attach
 from tasks.batches import Batch, BatchNotDraft, BatchState
 from tasks.db import Base, new_id
 from tasks.errors import Invalid, NotFound
@@ -29,6 +30,7 @@ from tasks.queue import enqueue
 
 PIECE_BYTES = 1 << 20
 ROWS_AT_ONCE = 2_000
+BYTES_AT_ONCE = 4 << 20
 PROBLEMS_KEPT = 10_000
 
 
@@ -82,6 +84,10 @@ class UploadPiece(Base):
     upload_id: Mapped[UUID] = mapped_column(ForeignKey("upload.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     content: Mapped[bytes]
+
+
+# Uncompressed: pieces live for minutes, and packing them would cost more than all the rest of receiving.
+attach(UploadPiece.__table__, ("ALTER TABLE upload_piece ALTER COLUMN content SET STORAGE EXTERNAL",))
 
 
 class UploadProblem(Base):
@@ -225,6 +231,7 @@ def _import_rows(
     good: list[dict[str, Any]] = []
     bad: list[dict[str, Any]] = []
     first = (session.scalar(select(func.count()).where(Item.batch_id == batch.id)) or 0) + 1
+    stored = 0
 
     def store() -> None:
         new = add_items(session, batch.id, good, batch.answers_wanted)
@@ -256,8 +263,9 @@ def _import_rows(
                 else str(first + len(good) + upload.rows_good + upload.rows_known)
             )
             good.append({"key": key, "line": row.line, "data": row.data, "meta": row.meta, "gold": row.gold})
-        if len(good) + len(bad) >= ROWS_AT_ONCE:
+        if len(good) + len(bad) >= ROWS_AT_ONCE or stream.read_bytes - stored > BYTES_AT_ONCE:
             store()
+            stored = stream.read_bytes
     store()
 
 

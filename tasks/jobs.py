@@ -3,7 +3,8 @@
 The sweeps at the end find in the database whatever a lost message left undone.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +17,8 @@ from tasks import assignments, clock, intake, progress
 from tasks.db import engine_for, transaction
 from tasks.queue import enqueue, job
 from tasks.settings import TaskSettings
+
+SAID_EVERY = 1.0
 
 
 @lru_cache(maxsize=1)
@@ -36,17 +39,27 @@ def job_transaction() -> Iterator[tuple[Session, datetime]]:
         yield session, clock.now(session, simulated=settings().simulated)
 
 
+def beside(subject: UUID) -> Callable[[int, int], None]:
+    """Say how far a long job is, beside its own transaction, at most once a second and at the end."""
+    last = 0.0
+
+    def say(done: int, of: int) -> None:
+        nonlocal last
+        if done < of and time.monotonic() - last < SAID_EVERY:
+            return
+        last = time.monotonic()
+        with job_transaction() as (session, at):
+            progress.report(session, subject, done, of, at)
+
+    return say
+
+
 @job("tasks.import_upload", queue="intake")
 def import_upload(upload_id: str) -> None:
     """Import an uploaded file, saying how far it is."""
-    subject = UUID(upload_id)
-
-    def report(done: int, total: int) -> None:
-        with job_transaction() as (beside, at):
-            progress.report(beside, subject, done, total, at)
-
+    subject, origins = UUID(upload_id), settings().fairlabel_media_origins.split()
     with job_transaction() as (session, now):
-        intake.import_upload(session, subject, now, report, settings().fairlabel_media_origins.split())
+        intake.import_upload(session, subject, now, beside(subject), origins)
 
 
 @job("tasks.expire_leases")

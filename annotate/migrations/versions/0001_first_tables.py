@@ -758,7 +758,6 @@ def upgrade() -> None:
         sa.Column("copy", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("order_key", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_slot_batch_id_batch")),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_slot_item_id_item")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_slot")),
         sa.UniqueConstraint("item_id", "copy", name=op.f("uq_slot_item_id_copy")),
@@ -779,6 +778,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["upload_id"], ["upload.id"], name=op.f("fk_upload_piece_upload_id_upload")),
         sa.PrimaryKeyConstraint("upload_id", "number", name=op.f("pk_upload_piece")),
     )
+    op.execute("ALTER TABLE upload_piece ALTER COLUMN content SET STORAGE EXTERNAL")
     op.create_table(
         "upload_problem",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
