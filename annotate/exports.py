@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,14 @@ from tasks.items import Item
 from tasks.projects import Definition
 
 ITEMS_AT_ONCE = 500
+LINES_AT_ONCE = 200
+ITEM = (Item.id, Item.key, Item.data, Item.meta, Item.gold, Item.broken_at)
+CONSENSUS = (Consensus.item_id, Consensus.state, Consensus.answers, Consensus.fields, Consensus.weighed)
+ANSWER = (
+    *(Answer.item_id, Answer.worker_id, Answer.value),
+    *(Answer.origin, Answer.version, Answer.submitted_at),
+)
+JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 KINDS = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 
 
@@ -64,11 +73,12 @@ def download(visit: Visit, batch_id: UUID, kind: str) -> Response[Any]:
     if kind not in KINDS:
         raise UnknownExport
     engine = engine_for(visit.tasks.database_url, visit.tasks.database_pool)
+    snapshot = engine.execution_options(isolation_level="REPEATABLE READ")
 
     def lines() -> Iterator[bytes]:
         # A transaction of its own: the request's ends before the last line is sent.
-        with transaction(engine) as session:
-            yield from (csv_lines if kind == "csv" else json_lines)(session, batch)
+        with transaction(snapshot) as session:
+            yield from _joined((csv_lines if kind == "csv" else json_lines)(session, batch))
 
     headers = {"content-disposition": f'attachment; filename="batch-{batch.id}.{kind}"'}
     return Stream(lines(), media_type=KINDS[kind], headers=headers)
@@ -76,30 +86,45 @@ def download(visit: Visit, batch_id: UUID, kind: str) -> Response[Any]:
 
 def entries(session: Session, batch: Batch) -> Iterator[dict[str, Any]]:
     """Give each item in the upload's order, with its consensus and all current answers."""
-    after = 0
+    after, names = 0, _Names(batch.id)
     while True:
-        query = select(Item).where(Item.batch_id == batch.id, Item.id > after).order_by(Item.id)
-        items = session.scalars(query.limit(ITEMS_AT_ONCE)).all()
+        query = select(*ITEM).where(Item.batch_id == batch.id, Item.id > after).order_by(Item.id)
+        items = session.execute(query.limit(ITEMS_AT_ONCE)).all()
         if not items:
             return
-        ids = [item.id for item in items]
-        after = ids[-1]
-        found = {
-            one.item_id: one for one in session.scalars(select(Consensus).where(Consensus.item_id.in_(ids)))
+        first, after = items[0].id, items[-1].id
+        of_these = select(*CONSENSUS).where(
+            Consensus.item_id.between(first, after), Consensus.batch_id == batch.id
+        )
+        outcomes = {
+            item_id: {"state": state, "answers": answers, "fields": fields, "weighed": weighed}
+            for item_id, state, answers, fields, weighed in session.execute(of_these)
         }
-        answers: dict[int, list[Answer]] = {item_id: [] for item_id in ids}
-        query_answers = select(Answer).where(Answer.item_id.in_(ids), Answer.is_current).order_by(Answer.id)
-        for answer in session.scalars(query_answers):
-            answers[answer.item_id].append(answer)
-        for item in items:
-            yield _entry(item, found.get(item.id), answers[item.id])
-        session.expunge_all()
+        annotations: dict[int, list[dict[str, Any]]] = {item.id: [] for item in items}
+        current = select(*ANSWER).where(
+            Answer.item_id.between(first, after), Answer.batch_id == batch.id, Answer.is_current
+        )
+        for item_id, worker_id, value, origin, version, submitted_at in session.execute(
+            current.order_by(Answer.id)
+        ):
+            told = {"worker": names[worker_id], "value": value, "origin": origin, "version": version}
+            annotations[item_id].append({**told, "submitted_at": submitted_at.isoformat()})
+        for item_id, key, data, meta, gold, broken_at in items:
+            yield {
+                "key": key,
+                "data": data,
+                "meta": meta,
+                "gold": gold,
+                "broken": broken_at is not None,
+                "consensus": outcomes.get(item_id),
+                "annotations": annotations[item_id],
+            }
 
 
 def json_lines(session: Session, batch: Batch) -> Iterator[bytes]:
     """Write one JSON object per item."""
     for entry in entries(session, batch):
-        yield json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        yield JSON.encode(entry).encode() + b"\n"
 
 
 def csv_lines(session: Session, batch: Batch) -> Iterator[bytes]:
@@ -128,32 +153,21 @@ def pseudonym(batch_id: UUID, worker_id: UUID) -> str:
     return "w-" + hashlib.sha256(batch_id.bytes + worker_id.bytes).hexdigest()[:10]
 
 
-def _entry(item: Item, consensus: Consensus | None, answers: list[Answer]) -> dict[str, Any]:
-    return {
-        "key": item.key,
-        "data": item.data,
-        "meta": item.meta,
-        "gold": item.gold,
-        "broken": item.broken_at is not None,
-        "consensus": None
-        if consensus is None
-        else {
-            "state": consensus.state,
-            "answers": consensus.answers,
-            "fields": consensus.fields,
-            "weighed": consensus.weighed,
-        },
-        "annotations": [
-            {
-                "worker": pseudonym(answer.batch_id, answer.worker_id),
-                "value": answer.value,
-                "origin": answer.origin,
-                "version": answer.version,
-                "submitted_at": answer.submitted_at.isoformat(),
-            }
-            for answer in answers
-        ],
-    }
+class _Names(dict[UUID, str]):
+    """The pseudonyms of one batch's workers, each made once."""
+
+    def __init__(self, batch_id: UUID) -> None:
+        super().__init__()
+        self.batch_id = batch_id
+
+    def __missing__(self, worker_id: UUID) -> str:
+        return self.setdefault(worker_id, pseudonym(self.batch_id, worker_id))
+
+
+def _joined(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Put lines together: handing over each alone would cost more than making it."""
+    while block := b"".join(islice(lines, LINES_AT_ONCE)):
+        yield block
 
 
 def _row(cells: list[Any]) -> bytes:

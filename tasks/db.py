@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import DateTime, Engine, MetaData, create_engine, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -99,6 +100,7 @@ def engine_for(url: str, pool: int = 8) -> Engine:
         max_overflow=0,
         pool_timeout=20,
         pool_pre_ping=True,
+        json_deserializer=msgspec.json.decode,
         connect_args={"options": "-c timezone=utc", "application_name": "fairlabel"},
     )
 
