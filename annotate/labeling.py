@@ -15,8 +15,9 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
-from annotate import access, meter, offers, rendering, widgets
+from annotate import access, meter, offers, reasons, rendering, widgets
 from annotate.auth import Viewer
+from annotate.reasons import Bar
 from annotate.visit import Visit
 from payments import earnings, worktime
 from tasks import answers, assignments
@@ -127,8 +128,8 @@ class LabelingApi(Controller):
             why = offers.why_none_left(visit.session, viewer.person, [batch.id])[batch.id]
         return {
             "items": items_json(visit, batch, fresh, html=html),
-            "why": None if fresh else why,
-            "message": offers.sentence(visit, why) if why and not fresh else "",
+            "why": why.why if why and not fresh else None,
+            "message": reasons.sentence(visit, why) if why and not fresh else "",
             **({} if brief else done_here(visit, viewer, batch)),
         }
 
@@ -200,7 +201,7 @@ class LabelingApi(Controller):
 
 def next_assignments(
     visit: Visit, viewer: Viewer, batch: Batch, count: int
-) -> tuple[list[Assignment], str | None]:
+) -> tuple[list[Assignment], Bar | None]:
     """Claim work, or give the reason why there is none."""
     barred = offers.barred(visit, viewer.person, batch)
     if barred is not None:
@@ -295,7 +296,7 @@ def items_json(visit: Visit, batch: Batch, found: list[Assignment], *, html: boo
 
 
 def workspace_context(
-    visit: Visit, viewer: Viewer, batch: Batch, found: list[Assignment], why: str | None
+    visit: Visit, viewer: Viewer, batch: Batch, found: list[Assignment], why: Bar | None
 ) -> dict[str, Any]:
     """Give everything the workspace page shows."""
     version = visit.session.get_one(Definition, batch.definition_id)
@@ -317,8 +318,7 @@ def workspace_context(
         "instructions_version": version.number,
         "item": item,
         "kinds": [field.kind for field in definition.fields],
-        "why": why,
-        "message": offers.sentence(visit, why) if why else "",
+        "message": reasons.sentence(visit, why) if why else "",
         "progress": progress(visit, viewer, batch),
         "meter": meter.of(visit, viewer.person, batch),
         "submission_id": str(uuid4()),

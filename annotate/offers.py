@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Date, cast, func, select
 from sqlalchemy.orm import Session
 
+from annotate import heartbeat
+from annotate.reasons import Bar, Why, unless_silent
 from annotate.visit import Visit
 from payments import quotes, wages, worktime
 from payments.applied_floors import Floors
@@ -37,8 +39,6 @@ from tasks.projects import Project
 SENSITIVE_DAY: Final = 4 * 3600
 """Credited seconds of sensitive content in a day after which no more of it is offered."""
 DAY: Final = timedelta(days=1)
-NOTHING_LEFT: Final = frozenset({"answered_all", "all_taken", "none_funded", "busy"})
-LIMITS: Final = frozenset({"day", "day_hard", "week", "week_hard"})
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Listed:
     requester: str
     left: int
     pay: Offer | None
-    barred: str | None
+    barred: Bar | None
 
 
 def listed(visit: Visit, person: Person) -> list[Listed]:
@@ -79,8 +79,8 @@ def listed(visit: Visit, person: Person) -> list[Listed]:
     return sorted(made, key=_by_pay)
 
 
-def barred(visit: Visit, person: Person, batch: Batch) -> str | None:
-    """Say why a batch is not offered to a worker, as a code for `sentence`; None where it is."""
+def barred(visit: Visit, person: Person, batch: Batch) -> Bar | None:
+    """Say why a batch is not offered to a worker; None where it is."""
     return (
         _unfit(person, batch)
         or _offer(visit, person, batch, None, None)[1]
@@ -95,7 +95,7 @@ def pay_of(visit: Visit, person: Person, batch: Batch) -> Offer | None:
     return _offer(visit, person, batch, past.get(batch.id), None)[0]
 
 
-def limit(visit: Visit, person: Person) -> str | None:
+def limit(visit: Visit, person: Person) -> Bar | None:
     """Say which limit on hours the worker has reached in their own day or week."""
     agreed = MORE_HOURS in person.consents
     of_day, of_week = (DAY_HARD, WEEK_HARD) if agreed else (DAY_SOFT, WEEK_SOFT)
@@ -106,25 +106,28 @@ def limit(visit: Visit, person: Person) -> str | None:
     if most_day < of_day and most_week < of_week:
         return None
     spent = wages.hours(visit.session, person, start, visit.now + timedelta(seconds=1)).days
-    if spent.get(today, 0) >= of_day:
-        return "day_hard" if agreed else "day"
     if sum(spent.values()) >= of_week:
-        return "week_hard" if agreed else "week"
+        next_week = midnight(monday + 7 * DAY, person.time_zone)
+        return Bar(Why.WEEK_HARD if agreed else Why.WEEK, next_week)
+    if spent.get(today, 0) >= of_day:
+        return Bar(Why.DAY_HARD if agreed else Why.DAY, midnight(today + DAY, person.time_zone))
     return None
 
 
-def why_not_served(batch: Batch) -> str:
+def why_not_served(batch: Batch) -> Bar:
     """Say why a batch serves nobody at the moment."""
-    return {BatchState.PAUSED: "paused", BatchState.CLOSED: "closed"}.get(BatchState(batch.state), "not_open")
+    known = {BatchState.PAUSED: Why.PAUSED, BatchState.CLOSED: Why.CLOSED}
+    return Bar(known.get(BatchState(batch.state), Why.NOT_OPEN))
 
 
-def why_none_left(session: Session, person: Person, batch_ids: Iterable[UUID]) -> dict[UUID, str]:
+def why_none_left(session: Session, person: Person, batch_ids: Iterable[UUID]) -> dict[UUID, Bar]:
     """Say why open batches have nothing for this worker, from the slots of the items that they have not had."""
     ids = list(batch_ids)
     left = _unseen(session, person, ids)
     query = select(Assignment.batch_id).where(Assignment.worker_id == person.id, Assignment.batch_id.in_(ids))
     had = set(session.scalars(query.distinct()))
-    return {one: _none_left(left[one], one in had) for one in ids}
+    silent = bool(ids) and heartbeat.is_silent(session)
+    return {one: unless_silent(Bar(_none_left(left[one], one in had)), silent=silent) for one in ids}
 
 
 def open_to(session: Session, person: Person, batch_ids: Iterable[UUID]) -> dict[UUID, int]:
@@ -170,61 +173,6 @@ def midnight(day: date, zone: str) -> datetime:
     return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
 
 
-def sentence(visit: Visit, code: str) -> str:
-    """Say in plain words why there is nothing, or why something is not offered."""
-    return {
-        "language": visit.gettext("This work is in a language that you have not named as yours."),
-        "content": visit.gettext("It contains content that you have not agreed to see."),
-        "no_floor": visit.gettext(
-            "No minimum pay is known for your place in a currency that this work can be paid in."
-        ),
-        "no_terms": visit.gettext("Its pay is not settled yet."),
-        "day": visit.gettext(
-            "You have worked 8 hours today. No new work is offered until tomorrow; what you hold you may "
-            "finish, and all your time is paid."
-        ),
-        "day_hard": visit.gettext(
-            "You have worked 10 hours today. No new work is offered until tomorrow; what you hold you may "
-            "finish, and all your time is paid."
-        ),
-        "week": visit.gettext(
-            "You have worked 40 hours this week. No new work is offered until Monday; what you hold you may "
-            "finish, and all your time is paid."
-        ),
-        "week_hard": visit.gettext(
-            "You have worked 48 hours this week. No new work is offered until Monday; what you hold you may "
-            "finish, and all your time is paid."
-        ),
-        "exposure": visit.gettext(
-            "You have worked 4 hours on sensitive content today. More of it is offered tomorrow; other work "
-            "is open to you."
-        ),
-        "paused": visit.gettext("This batch is paused. What you hold you may finish, and it is paid."),
-        "closed": visit.gettext("This batch is closed. Everything you did is kept and paid."),
-        "not_open": visit.gettext("This batch is not open yet."),
-        "answered_all": visit.gettext("You have done everything here that is open to you. Thank you."),
-        "none_funded": visit.gettext(
-            "More items wait until the requester has paid in their cost; nothing unfunded is served."
-        ),
-        "all_taken": visit.gettext(
-            "Other workers hold the last items. Some may come back; look again in a few minutes."
-        ),
-        "busy": visit.gettext("The next items are being handed out right now. Try again in a moment."),
-        "finished": visit.gettext("Every item here has its answers."),
-    }.get(code, visit.gettext("There is nothing to do here at the moment."))
-
-
-def remedy(visit: Visit, code: str, batch: Batch) -> tuple[str, str]:
-    """Give what the worker can do about it: a link and its words, both empty where there is nothing to do."""
-    return {
-        "language": ("/work/settings#f-languages", visit.gettext("Your languages")),
-        "content": (f"/work/{batch.id}/about#content", visit.gettext("Read what it contains")),
-        "no_floor": ("/work/settings", visit.gettext("Your place")),
-        "day": ("/work/settings#consents", visit.gettext("Agree to more hours")),
-        "week": ("/work/settings#consents", visit.gettext("Agree to more hours")),
-    }.get(code, ("", ""))
-
-
 def _by_pay(one: Listed) -> tuple[Fraction, Fraction, str, str]:
     """Order by what is known: what was measured, or the floor; a requester's estimate only decides between equals."""
     if one.pay is None:
@@ -233,15 +181,15 @@ def _by_pay(one: Listed) -> tuple[Fraction, Fraction, str, str]:
     return -known, -one.pay.hourly, one.title, str(one.batch.id)
 
 
-def _none_left(left: set[str], had: bool) -> str:
+def _none_left(left: set[str], had: bool) -> Why:
     if SlotState.OPEN in left:
         # Somebody may be taking the last ones in this very moment.
-        return "busy"
+        return Why.BUSY
     if SlotState.LEASED in left:
-        return "all_taken"
+        return Why.ALL_TAKEN
     if SlotState.WAITING in left:
-        return "none_funded"
-    return "answered_all" if had else "finished"
+        return Why.NONE_FUNDED
+    return Why.ANSWERED_ALL if had else Why.FINISHED
 
 
 def _unseen(session: Session, person: Person, batch_ids: list[UUID]) -> dict[UUID, set[str]]:
@@ -261,28 +209,31 @@ def _unseen(session: Session, person: Person, batch_ids: list[UUID]) -> dict[UUI
 
 def _offer(
     visit: Visit, person: Person, batch: Batch, past: PastPay | None, floors: Floors | None
-) -> tuple[Offer | None, str | None]:
+) -> tuple[Offer | None, Bar | None]:
     try:
         return quotes.worker_offer(visit.session, batch, person, visit.now, past, floors), None
     except (NoRule, NoExchangeRate):
-        return None, "no_floor"
+        return None, Bar(Why.NO_FLOOR)
     except NoTerms:
-        return None, "no_terms"
+        return None, Bar(Why.NO_TERMS)
 
 
-def _unfit(person: Person, batch: Batch) -> str | None:
+def _unfit(person: Person, batch: Batch) -> Bar | None:
     if batch.languages and not set(batch.languages) & set(person.languages):
-        return "language"
-    return "content" if missing_consents(person, batch) else None
+        return Bar(Why.LANGUAGE)
+    return Bar(Why.CONTENT) if missing_consents(person, batch) else None
 
 
-def _exposed(visit: Visit, person: Person) -> str | None:
+def _exposed(visit: Visit, person: Person) -> Bar | None:
     """Say whether a worker has had their day's share of sensitive content."""
-    start = midnight(visit.now.astimezone(ZoneInfo(person.time_zone)).date(), person.time_zone)
+    today = visit.now.astimezone(ZoneInfo(person.time_zone)).date()
+    start = midnight(today, person.time_zone)
     shares = worktime.shares_of(visit.session, person.id, start, visit.now + timedelta(seconds=1))
     spent = seconds_by((share for share in shares if share.batch), lambda share: UUID(share.batch or ""))
     batches = visit.session.scalars(select(Batch).where(Batch.id.in_(spent)))
-    return "exposure" if sum(spent[one.id] for one in batches if sensitive(one)) >= SENSITIVE_DAY else None
+    if sum(spent[one.id] for one in batches if sensitive(one)) < SENSITIVE_DAY:
+        return None
+    return Bar(Why.EXPOSURE, midnight(today + DAY, person.time_zone))
 
 
 def _at_most(session: Session, person: Person, start: datetime, today: date) -> tuple[int, int]:

@@ -13,11 +13,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Redirect
 
-from annotate import access, heartbeat, i18n, offers, widgets, work_views
+from annotate import access, heartbeat, i18n, offers, reasons, widgets, work_views
 from annotate.account import PLACES, local
 from annotate.auth import Viewer
 from annotate.i18n import alphabetical
 from annotate.offers import Listed
+from annotate.reasons import Why
 from annotate.visit import Visit
 from payments import rules
 from tasks import people
@@ -50,22 +51,25 @@ class Work(Controller):
         shown = [one for one in offered if work_views.fits(one, show)]
         held = offers.in_hand(visit, person)
         no_more = {one.id for one, _, _ in held}
-        reached = next((one.barred for one in everything if one.barred in offers.LIMITS), None)
+        nothing = reasons.of_list(
+            [one.barred for one in everything], silent=heartbeat.is_silent(visit.session)
+        )
         return visit.page(
             "work/find.html",
             cards=[work_views.card(visit, one) for one in shown],
             pills=work_views.filters(visit, offered, show) if offered else [],
             others=[
-                work_views.not_offered(visit, one)
+                work_views.not_offered(visit, one, bar)
                 for one in everything
-                if one.barred not in {None, "finished"}
-                and not (one.batch.id in no_more and one.barred in offers.NOTHING_LEFT)
+                if (bar := one.barred) is not None
+                and bar.why is not Why.FINISHED
+                and not (one.batch.id in no_more and bar.why in reasons.NOTHING_LEFT)
             ],
             hidden=len(offered) - len(shown),
-            reached=offers.sentence(visit, reached) if reached else "",
+            nothing=reasons.sentence(visit, nothing) if nothing else "",
+            limited=nothing is not None and nothing.why in reasons.LIMITS,
             floor=_floor_words(visit, offered),
             in_hand=held,
-            silent=heartbeat.is_silent(visit.session),
         )
 
     @get("/{batch_id:uuid}/about", sync_to_thread=True)

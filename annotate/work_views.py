@@ -7,8 +7,9 @@ reader's own currency.
 
 from typing import Any
 
-from annotate import offers, widgets
+from annotate import offers, reasons, widgets
 from annotate.offers import Listed
+from annotate.reasons import Bar
 from annotate.visit import Visit
 from payments.money import floor_minor, text
 from payments.quotes import Offer
@@ -120,14 +121,14 @@ def fits(one: Listed, show: str) -> bool:
     return not one.batch.languages or show in one.batch.languages
 
 
-def not_offered(visit: Visit, one: Listed) -> dict[str, str]:
+def not_offered(visit: Visit, one: Listed, bar: Bar) -> dict[str, str]:
     """Say why a batch is not offered and what can be done."""
-    href, action = offers.remedy(visit, one.barred or "", one.batch)
+    href, action = reasons.remedy(visit, bar, one.batch)
     return {
         "title": one.title,
         "href": f"/work/{one.batch.id}/about",
         "about": f"{one.requester} · {one.batch.name}",
-        "why": offers.sentence(visit, one.barred or ""),
+        "why": reasons.sentence(visit, bar),
         "remedy_href": href,
         "remedy": action,
     }
@@ -179,19 +180,29 @@ def as_json(visit: Visit, one: Listed) -> dict[str, Any]:
             "estimate_seconds": pay.estimate_seconds,
             "grace_seconds": pay.grace_seconds,
         },
-        "barred": one.barred and {"code": one.barred, "message": offers.sentence(visit, one.barred)},
+        "barred": one.barred and bar_json(visit, one.barred, one.batch),
+    }
+
+
+def bar_json(visit: Visit, bar: Bar, batch: Batch) -> dict[str, Any]:
+    """Give a reason for programs; `remedy` is a page's address, empty where there is nothing to do."""
+    return {
+        "code": bar.why,
+        "message": reasons.sentence(visit, bar),
+        "until": bar.until,
+        "remedy": reasons.remedy(visit, bar, batch)[0],
     }
 
 
 def unread(visit: Visit, person: Person, batch: Batch, listed_as: Listed) -> dict[str, Any]:
     """Give what the task page says before anybody accepts."""
-    pay = listed_as.pay
+    pay, bar = listed_as.pay, listed_as.barred
     return {
         "one": card(visit, listed_as),
         "pay": pay,
         "grace": visit.formats.duration(pay.grace_seconds) if pay else "",
-        "barred": listed_as.barred and offers.sentence(visit, listed_as.barred),
-        "remedy": offers.remedy(visit, listed_as.barred or "", batch),
+        "barred": bar and reasons.sentence(visit, bar),
+        "remedy": reasons.remedy(visit, bar, batch) if bar else ("", ""),
         "content": consents(visit, person, offers.sensitive(batch)),
     }
 

@@ -39,7 +39,7 @@ def doctor(port: int, *, as_json: bool) -> None:
     configure(TaskSettings.from_env())
     queue = broker()
     workers = [worker()] if queue.works else []  # who cannot reach the broker would wait long for an answer
-    findings = [database(), *shape(), queue, *workers, web(port), browser()]
+    findings = [database(), *shape(), queue, *workers, *sweeps(), web(port), browser()]
     healthy_all = all(finding.works for finding in findings if finding.needed)
     if as_json:
         click.echo(json.dumps({"works": healthy_all, "checks": [asdict(finding) for finding in findings]}))
@@ -96,6 +96,31 @@ def worker() -> Finding:
         return ", ".join(alive)
 
     return _asked("worker", ask, "Start one with `fairlabel worker`; uploads, pay and consensus wait for it.")
+
+
+def sweeps() -> list[Finding]:
+    """Look when a worker process last said that it runs; says nothing more about a database without tables."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.orm import Session
+
+    from annotate import heartbeat
+    from tasks.db import driver_url
+
+    engine = create_engine(driver_url(os.environ["DATABASE_URL"]), connect_args={"connect_timeout": 4})
+    try:
+        with Session(engine) as session:
+            silent = heartbeat.is_silent(session)
+    except SQLAlchemyError:
+        return []
+    finally:
+        engine.dispose()
+    if not silent:
+        return [Finding("sweeps", works=True, found="run")]
+    remedy = (
+        "Start one `fairlabel worker` with --beat; until then workers' pages say that no process is running."
+    )
+    return [Finding("sweeps", works=False, found="not heard for over a minute", remedy=remedy)]
 
 
 def web(port: int) -> Finding:

@@ -8,12 +8,18 @@ from uuid import uuid4
 import factories
 import pytest
 from closing import draft_line, drafted
+from sqlalchemy import delete
 
+from annotate import heartbeat
+from annotate.i18n import LANGUAGES
+from annotate.reasons import Bar, Why, of_list, remedy, sentence
+from annotate.visit import Visit
 from payments import worktime
 from payments.drafts import Payer, book
 from payments.periods import period_at
 from tasks.batches import open_batches, pause_batch
 from tasks.people import Person
+from tasks.progress import Progress
 
 
 @pytest.fixture
@@ -40,6 +46,18 @@ def sensitive(site: Any) -> str:
 def offer(client: Any, batch_id: str) -> dict[str, Any]:
     """What the API says of one batch."""
     return next(one for one in client.get("/api/v1/work").json() if one["batch"] == batch_id)
+
+
+def alive(site: Any) -> None:
+    """Let a worker process have been heard just now."""
+    with site.session() as session:
+        heartbeat.beat(session)
+
+
+def silent(site: Any) -> None:
+    """Let no worker process have been heard for long."""
+    with site.session() as session:
+        session.execute(delete(Progress).where(Progress.subject == heartbeat.SUBJECT))
 
 
 def test_offers_say_what_they_pay_and_for_whom(site: Any, amina: Person) -> None:
@@ -205,7 +223,11 @@ def test_hours_limit_offers_and_nothing_else(site: Any, hours: int, consents: li
         barred = offer(client, str(batch.id))["barred"]
         assert (barred and barred["code"]) == code
         if code:
-            assert "all your time is paid" in client.get("/work").text
+            assert barred["until"] == "2026-11-17T00:00:00Z"
+            page = client.get("/work").text
+            assert "New work is offered again from 17 Nov 2026, 00:00" in page
+            assert "all your time is paid" in page
+            assert "all your time is paid" in client.get(f"/work/{batch.id}").text
         client.headers["fairlabel-clock"] = (site.now + timedelta(days=1)).isoformat()
         assert offer(client, str(batch.id))["barred"] is None
 
@@ -244,6 +266,7 @@ def test_why_nothing_is_left_looks_only_at_what_one_has_not_had(site: Any, amina
             return found["why"]
 
     batch_id = opened(site, items=2, answers_wanted=2)
+    alive(site)
     next_of(amina, batch_id, answer=True)
     next_of(brian, batch_id, answer=False)
     assert next_of(amina, batch_id, answer=False) == "answered_all", "what Brian holds, Amina has had"
@@ -251,6 +274,78 @@ def test_why_nothing_is_left_looks_only_at_what_one_has_not_had(site: Any, amina
     next_of(brian, batch_id, answer=True)
     assert next_of(chao, batch_id, answer=False) == "finished"
     assert next_of(brian, batch_id, answer=False) == "answered_all"
+
+
+def test_without_a_worker_process_the_page_names_it(site: Any, amina: Person) -> None:
+    with site.session() as session:
+        for other in open_batches(session):
+            pause_batch(session, other, "Paused")
+        brian = factories.worker(session, site.now, name="Brian")
+        batch = factories.opened_batch(session, site.now, items=1, answers_wanted=1)
+        factories.assignment(session, batch, brian, site.now)
+    words = "No worker process is running on this instance"
+    with site.client(amina) as client:
+        alive(site)
+        assert client.get(f"/api/v1/work/{batch.id}/next").json()["why"] == "all_taken"
+        assert "Other workers hold the last items." in client.get("/work").text
+        silent(site)
+        assert client.get(f"/api/v1/work/{batch.id}/next").json()["why"] == "no_worker"
+        for page in ("/work", f"/work/{batch.id}", f"/work/{batch.id}/about"):
+            assert words in client.get(page).text
+        alive(site)
+        assert words not in client.get("/work").text
+
+
+def test_an_empty_list_says_which_of_the_reasons_it_is(site: Any, amina: Person) -> None:
+    with site.session() as session:
+        for other in open_batches(session):
+            pause_batch(session, other, "Paused")
+    alive(site)
+    with site.client(amina) as client:
+        assert "No batch is open." in client.get("/work").text
+        opened(site, languages=["sw"])
+        assert "none of it is open to you now" in client.get("/work").text
+        done = opened(site, items=1, answers_wanted=1)
+        (held,) = client.get(f"/api/v1/work/{done}/next").json()["items"]
+        body = {"submission_id": str(uuid4()), "answer": factories.ANSWER}
+        client.put(f"/api/v1/assignments/{held['assignment_id']}/answer", json=body)
+        assert "none of it is open to you now" in client.get("/work").text
+        me = {"place": "KE", "time_zone": "Africa/Nairobi", "languages": ["en", "sw"]}
+        client.put("/api/v1/me", json=me)
+        assert "No work is open" not in client.get("/work").text
+
+
+@pytest.mark.parametrize(
+    ("whys", "of_all"),
+    [
+        ((), Why.NOTHING_OPEN),
+        ((None, Why.LANGUAGE), None),
+        ((Why.LANGUAGE, Why.CONTENT), Why.NONE_FITS),
+        ((Why.LANGUAGE, Why.DAY), Why.DAY),
+        ((Why.LANGUAGE, Why.ALL_TAKEN), Why.ALL_TAKEN),
+        ((Why.FINISHED, Why.NONE_FUNDED), Why.NONE_FUNDED),
+        ((Why.FINISHED, Why.ANSWERED_ALL), Why.ALL_DONE),
+        ((Why.FINISHED, Why.LANGUAGE), Why.NONE_FITS),
+    ],
+)
+def test_one_reason_stands_for_the_whole_list(whys: tuple[Why | None, ...], of_all: Why | None) -> None:
+    bars = [None if why is None else Bar(why) for why in whys]
+    found = of_list(bars, silent=False)
+    assert (found and found.why) == of_all
+    assert found == of_list(bars[::-1], silent=False)
+
+
+def test_every_reason_has_its_sentence_in_every_language(site: Any) -> None:
+    with site.session() as session:
+        batch = factories.batch(session, site.now)
+        for lang in LANGUAGES:
+            said = Visit(
+                session, site.now, None, site.app.state.web, site.app.state.tasks, lang, "", "/", "", "", {}
+            )
+            texts = [sentence(said, Bar(why, site.now)) for why in Why]
+            assert all(texts)
+            assert len(set(texts)) == len(texts)
+            assert all(len(remedy(said, Bar(why), batch)) == 2 for why in Why)
 
 
 @pytest.mark.parametrize(
