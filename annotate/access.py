@@ -20,6 +20,7 @@ from payments.worktime import Declaration
 from tasks.batches import Batch, BatchState, UnknownBatch
 from tasks.errors import NotFound
 from tasks.intake import UnknownUpload, Upload
+from tasks.items import Item, UnknownItem
 from tasks.people import Person, Role, UnknownPerson
 from tasks.projects import Project, UnknownProject
 
@@ -50,6 +51,14 @@ def batch_for(session: Session, viewer: Viewer, batch_id: UUID) -> Batch:
     )
     if found is None or viewer.role != Role.REQUESTER:
         raise UnknownBatch
+    return found
+
+
+def item_for(session: Session, viewer: Viewer, batch: Batch, item_id: int) -> Item:
+    """Fetch an item of a batch that the viewer has been let into. Raises UnknownItem."""
+    found = session.get(Item, item_id) if 0 < item_id <= LARGEST_ID else None
+    if found is None or found.batch_id != batch.id or viewer.role != Role.REQUESTER:
+        raise UnknownItem
     return found
 
 

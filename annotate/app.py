@@ -26,6 +26,7 @@ from annotate.audit_line import LineApi, LinePages
 from annotate.audit_reports import ReportApi, ReportPages
 from annotate.balance import BalanceApi, BalancePages
 from annotate.batches import BatchApi, BatchPages
+from annotate.broken_items import BrokenApi, BrokenPages
 from annotate.exports import Exports
 from annotate.help import Help
 from annotate.labeling import Labeling, LabelingApi
@@ -114,6 +115,8 @@ def controllers() -> list[Any]:
         ProjectsApi,
         BatchPages,
         BatchApi,
+        BrokenPages,
+        BrokenApi,
         Exports,
         BalancePages,
         BalanceApi,

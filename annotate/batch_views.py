@@ -7,7 +7,7 @@ from uuid import UUID
 
 from litestar import Response
 
-from annotate import heartbeat
+from annotate import broken_items, heartbeat
 from annotate.quote_views import quote_context
 from annotate.visit import Visit
 from payments import funding, reserves, terms, wages
@@ -54,6 +54,7 @@ def batch_page(
         required=columns.get("required", []),
         pictures=any(part.kind == "image" for part in parsed.show),
         media_origins=visit.tasks.fairlabel_media_origins.split(),
+        broken=broken_items.listed(visit, batch),
         **live_context(visit, batch),
     )
 

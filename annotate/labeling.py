@@ -46,10 +46,11 @@ class AnswerSent(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SkipSent(msgspec.Struct, forbid_unknown_fields=True):
-    """A skip and why."""
+    """A skip: why, what is to become of the item, and for a broken one what is wrong with it."""
 
     reason: str
-    outcome: Literal["others"] = "others"
+    outcome: Literal["others", "later", "broken"] = "others"
+    note: str = ""
 
 
 class ProofSent(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,10 +91,12 @@ class Labeling(Controller):
 
     @post("/skips", sync_to_thread=True)
     def skip(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> Response[Any]:
-        """Skip from the plain form and go on."""
+        """Skip from the plain form and go on; `choice` joins outcome and reason, for a button has one value."""
         viewer = visit.worker()
         access.work_for(visit.session, viewer, batch_id)
-        skip_assignment(visit, viewer, as_uuid(visit.text("assignment_id", 40)), visit.text("reason", 40))
+        outcome, _, reason = visit.text("choice", 40).partition(":")
+        assignment_id = as_uuid(visit.text("assignment_id", 40))
+        skip_assignment(visit, viewer, assignment_id, reason, outcome, visit.text("note"))
         return Redirect(f"/work/{batch_id}")
 
 
@@ -165,9 +168,13 @@ class LabelingApi(Controller):
     def skip(
         self, visit: NamedDependency[Visit], assignment_id: FromPath[UUID], data: JSONBody[SkipSent]
     ) -> dict[str, Any]:
-        """Skip, without any effect on pay or offers; the time is paid."""
+        """Skip, without any effect on pay; the time is paid.
+
+        `outcome`: `others` offers the item to others, `later` brings it back to you at the end, `broken` shows it to
+        the requester with your `note`.
+        """
         viewer = visit.worker()
-        assignment = skip_assignment(visit, viewer, assignment_id, data.reason)
+        assignment = skip_assignment(visit, viewer, assignment_id, data.reason, data.outcome, data.note)
         batch = visit.session.get_one(Batch, assignment.batch_id)
         return {"meter": meter.of(visit, viewer.person, batch)}
 
@@ -247,10 +254,12 @@ def submit(
     return stored
 
 
-def skip_assignment(visit: Visit, viewer: Viewer, assignment_id: UUID, reason: str) -> Assignment:
+def skip_assignment(
+    visit: Visit, viewer: Viewer, assignment_id: UUID, reason: str, outcome: str, note: str
+) -> Assignment:
     """Skip with its time and its earning."""
     assignment = assignments.own(visit.session, assignment_id, viewer.person.id)
-    if assignments.skip(visit.session, assignment, reason, visit.now):
+    if assignments.skip(visit.session, assignment, reason, visit.now, outcome, note):
         kind = "content_skip" if reason == "upsetting" else "skip"
         worktime.end_assignment(visit.session, assignment, kind, visit.now)
         accrue(visit.session, assignment, "skipped", visit)
@@ -322,7 +331,6 @@ def workspace_context(
         "progress": progress(visit, viewer, batch),
         "meter": meter.of(visit, viewer.person, batch),
         "submission_id": str(uuid4()),
-        "skip_reasons": assignments.SKIP_REASONS,
         "boot": {
             "csrf": viewer.csrf,
             "batch": str(batch.id),

@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Date, cast, func, select
+from sqlalchemy import Date, Exists, cast, func, select
 from sqlalchemy.orm import Session
 
 from annotate import heartbeat
@@ -30,7 +30,7 @@ from payments.quotes import Offer, PastPay
 from payments.terms import NoTerms, PayTerms
 from payments.wages import DAY_HARD, DAY_SOFT, WEEK_HARD, WEEK_SOFT
 from payments.worktime import Declaration, DeclarationState
-from tasks.assignments import Assignment, AssignmentState
+from tasks.assignments import PUT_OFF, Assignment, AssignmentState
 from tasks.batches import FULL_NAME, Batch, BatchState, open_batches
 from tasks.items import Slot, SlotState
 from tasks.people import MORE_HOURS, Person
@@ -132,10 +132,9 @@ def why_none_left(session: Session, person: Person, batch_ids: Iterable[UUID]) -
 
 def open_to(session: Session, person: Person, batch_ids: Iterable[UUID]) -> dict[UUID, int]:
     """Count by batch the items that a worker could still be given."""
-    own = select(Assignment.id).where(Assignment.item_id == Slot.item_id, Assignment.worker_id == person.id)
     query = (
         select(Slot.batch_id, func.count(func.distinct(Slot.item_id)))
-        .where(Slot.batch_id.in_(list(batch_ids)), Slot.state == SlotState.OPEN, ~own.exists())
+        .where(Slot.batch_id.in_(list(batch_ids)), Slot.state == SlotState.OPEN, ~_had(person))
         .group_by(Slot.batch_id)
     )
     return {batch_id: count for batch_id, count in session.execute(query)}  # noqa: C416
@@ -194,17 +193,22 @@ def _none_left(left: set[str], had: bool) -> Why:
 
 def _unseen(session: Session, person: Person, batch_ids: list[UUID]) -> dict[UUID, set[str]]:
     """Give by batch in which states the slots are of items that a worker has not had and that lack answers."""
-    own = select(Assignment.id).where(Assignment.item_id == Slot.item_id, Assignment.worker_id == person.id)
     wanting = (SlotState.OPEN, SlotState.LEASED, SlotState.WAITING)
     query = (
         select(Slot.batch_id, Slot.state)
-        .where(Slot.batch_id.in_(batch_ids), Slot.state.in_(wanting), ~own.exists())
+        .where(Slot.batch_id.in_(batch_ids), Slot.state.in_(wanting), ~_had(person))
         .distinct()
     )
     found: dict[UUID, set[str]] = defaultdict(set)
     for batch_id, state in session.execute(query):
         found[batch_id].add(state)
     return found
+
+
+def _had(person: Person) -> Exists:
+    """Tell of a slot's item whether the worker has had it; what was put off comes back to them."""
+    own = select(Assignment.id).where(Assignment.item_id == Slot.item_id, Assignment.worker_id == person.id)
+    return own.where(~PUT_OFF).exists()
 
 
 def _offer(

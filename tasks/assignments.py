@@ -3,22 +3,40 @@
 A worker never holds two slots of one item: the database says so. A lease that ends frees the slot and nothing else:
 the worker may still answer, and what was done is kept. Claims take the first open slot behind a random place in the
 stored order and pass over those that others hold at that moment.
+
+A skip ends an assignment without an answer, in one of three ways: the item is offered to others, it comes back to the
+same worker at the end, or it is broken and goes to the requester. What is put off keeps its row, so that nobody ever
+holds an item twice.
 """
 
 import random
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    and_,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from schemas.problems import visible
 from tasks.batches import Batch, BatchState
 from tasks.db import Base, new_id
 from tasks.errors import Conflict, Invalid, NotFound
 from tasks.items import ORDER_KEYS, Item, Slot, SlotState, mark_broken
 
 SKIP_REASONS = ("unclear", "too_hard", "upsetting", "broken", "other")
+NOTE_CHARACTERS = 300
 HELD_MAX = 10
 
 
@@ -48,8 +66,16 @@ class AssignmentState(StrEnum):
     EXPIRED = "expired"
 
 
+class SkipOutcome(StrEnum):
+    """What becomes of an item that a worker skips."""
+
+    OTHERS = "others"
+    LATER = "later"
+    BROKEN = "broken"
+
+
 class Assignment(Base):
-    """One worker's hold on one slot."""
+    """One worker's hold on one slot; `outcome`, `reason` and `note` say how and why it was skipped last."""
 
     __tablename__ = "assignment"
     __table_args__ = (
@@ -66,10 +92,17 @@ class Assignment(Base):
     state: Mapped[str] = mapped_column(default=AssignmentState.LEASED)
     surplus: Mapped[bool] = mapped_column(default=False)
     reason: Mapped[str] = mapped_column(default="")
+    outcome: Mapped[str] = mapped_column(default="", server_default="")
+    note: Mapped[str] = mapped_column(default="", server_default="")
     claimed_at: Mapped[datetime]
     lease_until: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 
+
+PUT_OFF: Final[ColumnElement[bool]] = and_(
+    Assignment.state == AssignmentState.SKIPPED, Assignment.outcome == SkipOutcome.LATER
+)
+"""Skipped, and to come back to the same worker."""
 
 CLAIM = text("""
     WITH chosen AS (
@@ -109,7 +142,7 @@ def claim(session: Session, batch: Batch, worker_id: UUID, now: datetime, count:
         if found is None:
             break
         held.append(found)
-    return held
+    return held + _take_again(session, batch, worker_id, now, count - len(held))
 
 
 def claim_item(
@@ -184,19 +217,28 @@ def renew(session: Session, assignment: Assignment, now: datetime) -> None:
         assignment.lease_until = max(assignment.lease_until, now + timedelta(seconds=seconds))
 
 
-def skip(session: Session, assignment: Assignment, reason: str, now: datetime) -> bool:
-    """End an assignment without an answer; the slot is offered to others. Tells whether anything changed.
+def skip(
+    session: Session,
+    assignment: Assignment,
+    reason: str,
+    now: datetime,
+    outcome: str = SkipOutcome.OTHERS,
+    note: str = "",
+) -> bool:
+    """End an assignment without an answer; `note` says in the worker's words what is broken. Tells of a change.
 
     A skip sent twice is one skip. Raises UnknownSkipReason, or AlreadyAnswered.
     """
-    if reason not in SKIP_REASONS:
+    if reason not in SKIP_REASONS or outcome not in set(SkipOutcome):
         raise UnknownSkipReason
     if assignment.state == AssignmentState.SKIPPED:
         return False
     if assignment.state == AssignmentState.SUBMITTED:
         raise AlreadyAnswered
+    assignment.outcome = outcome
+    assignment.note = visible(note.strip())[:NOTE_CHARACTERS]
     _end(session, assignment, AssignmentState.SKIPPED, reason, now)
-    if reason == "broken":
+    if outcome == SkipOutcome.BROKEN:
         mark_broken(session, assignment.item_id, now)
     return True
 
@@ -251,6 +293,18 @@ def items_of(session: Session, assignments: list[Assignment]) -> dict[int, Item]
     return {item.id: item for item in session.scalars(select(Item).where(Item.id.in_(ids)))}
 
 
+def broken_reports(session: Session, items: Iterable[Item]) -> dict[int, list[Assignment]]:
+    """Give the skips of broken items by which each was reported since it was last mended, the first first."""
+    since = {item.id: item.broken_at for item in items}
+    query = select(Assignment).where(Assignment.item_id.in_(since), Assignment.outcome == SkipOutcome.BROKEN)
+    found: dict[int, list[Assignment]] = {item_id: [] for item_id in since}
+    for one in session.scalars(query.order_by(Assignment.ended_at, Assignment.id)):
+        broken_at = since[one.item_id]
+        if broken_at is not None and one.ended_at is not None and one.ended_at >= broken_at:
+            found[one.item_id].append(one)
+    return found
+
+
 def _claim_one(session: Session, batch: Batch, worker_id: UUID, now: datetime) -> Assignment | None:
     place = random.randrange(ORDER_KEYS)  # noqa: S311  a place in the order, not a secret
     for start in (place, 0):
@@ -272,10 +326,10 @@ def _end(
     session: Session, assignment: Assignment, state: AssignmentState, reason: str, now: datetime
 ) -> None:
     if assignment.state == AssignmentState.LEASED:
-        closed = (
-            select(Batch.id).where(Batch.id == assignment.batch_id, Batch.state == BatchState.CLOSED).exists()
-        )
-        still_wanted = SlotState.WITHDRAWN if session.scalar(select(closed)) else SlotState.OPEN
+        closed = select(Batch.id).where(Batch.id == assignment.batch_id, Batch.state == BatchState.CLOSED)
+        broken = select(Item.id).where(Item.id == assignment.item_id, Item.broken_at.is_not(None))
+        over = session.scalar(select(closed.exists() | broken.exists()))
+        still_wanted = SlotState.WITHDRAWN if over else SlotState.OPEN
         session.execute(
             update(Slot)
             .where(Slot.id == assignment.slot_id, Slot.state == SlotState.LEASED)
@@ -285,3 +339,32 @@ def _end(
     assignment.reason = reason
     assignment.ended_at = now
     session.flush()
+
+
+def _take_again(
+    session: Session, batch: Batch, worker_id: UUID, now: datetime, count: int
+) -> list[Assignment]:
+    """Give back what the worker has put off, the earliest first, where the item still lacks an answer."""
+    query = (
+        select(Assignment)
+        .where(Assignment.batch_id == batch.id, Assignment.worker_id == worker_id, PUT_OFF)
+        .order_by(Assignment.ended_at, Assignment.id)
+    )
+    taken: list[Assignment] = []
+    for assignment in session.scalars(query) if count > 0 else ():
+        if len(taken) == count:
+            break
+        slot = session.scalar(
+            select(Slot)
+            .where(Slot.item_id == assignment.item_id, Slot.state == SlotState.OPEN)
+            .order_by(Slot.copy)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        if slot is not None:
+            slot.state = SlotState.LEASED
+            assignment.slot_id, assignment.state = slot.id, AssignmentState.LEASED
+            assignment.lease_until = now + timedelta(seconds=batch.lease_seconds)
+            taken.append(assignment)
+    session.flush()
+    return taken

@@ -26,8 +26,17 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from tasks.db import Base
+from tasks.errors import Conflict, NotFound
 
 ORDER_KEYS = 2**31 - 1
+
+
+class UnknownItem(NotFound):
+    """There is no such item, or it is not yours."""
+
+
+class NotBroken(Conflict):
+    """Nobody says that this item is broken, or it has been decided already."""
 
 
 class SlotState(StrEnum):
@@ -54,6 +63,7 @@ class Item(Base):
     meta: Mapped[dict[str, Any]] = mapped_column(default=dict)
     gold: Mapped[dict[str, Any] | None]
     broken_at: Mapped[datetime | None]
+    dropped_at: Mapped[datetime | None]
 
 
 class Slot(Base):
@@ -142,3 +152,38 @@ def mark_broken(session: Session, item_id: int, now: datetime) -> None:
         .where(Slot.item_id == item_id, Slot.state.in_([SlotState.OPEN, SlotState.WAITING]))
         .values(state=SlotState.WITHDRAWN)
     )
+
+
+def broken_items(session: Session, batch_id: UUID, limit: int = 100) -> list[Item]:
+    """Give the broken items that wait for the requester, the earliest reported first."""
+    query = (
+        select(Item)
+        .where(Item.batch_id == batch_id, Item.broken_at.is_not(None), Item.dropped_at.is_(None))
+        .order_by(Item.broken_at, Item.id)
+    )
+    return list(session.scalars(query.limit(limit)))
+
+
+def put_back(session: Session, item: Item) -> None:
+    """Offer a mended item again: its slots wait for their funding. Raises NotBroken."""
+    _check_broken(session, item)
+    item.broken_at = None
+    session.execute(
+        update(Slot)
+        .where(Slot.item_id == item.id, Slot.state == SlotState.WITHDRAWN)
+        .values(state=SlotState.WAITING)
+    )
+    session.flush()
+
+
+def drop(session: Session, item: Item, now: datetime) -> None:
+    """Leave a broken item as it is, for good; what was answered is kept. Raises NotBroken."""
+    _check_broken(session, item)
+    item.dropped_at = now
+    session.flush()
+
+
+def _check_broken(session: Session, item: Item) -> None:
+    session.refresh(item, with_for_update=True)
+    if item.broken_at is None or item.dropped_at is not None:
+        raise NotBroken

@@ -111,6 +111,8 @@ ROUTES: Final = {
             POST /batches/{batch_id}/pause
             GET /batches/{batch_id}/close
             POST /batches/{batch_id}/close
+            POST /batches/{batch_id}/items/{item_id}/put-back
+            POST /batches/{batch_id}/items/{item_id}/drop
             GET /uploads/{upload_id}/problems.csv
             GET /balance
             POST /balance
@@ -130,6 +132,9 @@ ROUTES: Final = {
             POST /api/v1/batches/{batch_id}/pause
             POST /api/v1/batches/{batch_id}/close
             POST /api/v1/batches/{batch_id}/refit
+            GET /api/v1/batches/{batch_id}/broken
+            POST /api/v1/batches/{batch_id}/items/{item_id}/put-back
+            POST /api/v1/batches/{batch_id}/items/{item_id}/drop
             GET /api/v1/uploads/{upload_id}
             GET /api/v1/balance
             POST /api/v1/balance/prefund

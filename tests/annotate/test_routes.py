@@ -30,6 +30,7 @@ from payments.periods import period_at
 from payments.worktime import declare
 from tasks import intake
 from tasks.batches import Batch
+from tasks.items import Item
 from tasks.people import Person
 
 FORM_NAMES = sorted(
@@ -69,6 +70,7 @@ PATH_TEXTS = (
 )
 MISSING = {
     "code": "2019-W01",
+    "item_id": "999999999",
     "journal_id": "999999999",
     "name": "2019-W01.zip",
     "rule_id": "nothing",
@@ -196,7 +198,12 @@ def _rows(session: Session, site: Any) -> tuple[dict[str, dict[str, str]], dict[
     }
     own = {
         "W": mine | {"batch_id": str(dollars.id)},
-        "R": {"project_id": str(project.id), "batch_id": str(batch.id), "upload_id": str(upload.id)},
+        "R": {
+            "project_id": str(project.id),
+            "batch_id": str(batch.id),
+            "item_id": _first_item(session, batch),
+            "upload_id": str(upload.id),
+        },
         "O": desk | {"token_id": _api_token(session, site.people["organizer"], now)},
         "P": desk | {"token_id": _api_token(session, site.people["operator"], now)},
     }
@@ -221,6 +228,10 @@ def _work_of(session: Session, requester: Person, now: Any) -> tuple[Any, Batch,
     batch = factories.batch(session, now, project)
     factories.terms(session, batch, now)
     return project, batch, intake.receive(session, batch, "rows.csv", [b"key,text\nnone\n"], now)
+
+
+def _first_item(session: Session, batch: Batch) -> str:
+    return str(session.scalars(select(Item.id).where(Item.batch_id == batch.id).limit(1)).one())
 
 
 def _worked(session: Session, who: Person, dollars: Batch, shillings: Batch, now: Any) -> dict[str, str]:
@@ -352,7 +363,7 @@ def test_ids_in_a_body_are_looked_at_like_those_in_an_address(world: World) -> N
         for answer in (
             client.post("/api/v1/proofs", json=sent),
             client.post(f"{page}/answers", data=form),
-            client.post(f"{page}/skips", data=form | {"reason": "unclear"}),
+            client.post(f"{page}/skips", data=form | {"choice": "others:unclear"}),
         ):
             assert answer.status_code == 404, answer.text
             told.append(answer.text.replace(assignment, "ID"))

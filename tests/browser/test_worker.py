@@ -24,6 +24,7 @@ MAY_TRAVEL = {
     "answer",
     "reason",
     "outcome",
+    "note",
 }
 
 

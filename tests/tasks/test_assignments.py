@@ -12,10 +12,24 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from tasks import assignments, batches
-from tasks.assignments import Assignment, AssignmentState, BatchNotServed, UnknownAssignment
-from tasks.batches import Batch
+from tasks.assignments import (
+    Assignment,
+    AssignmentState,
+    BatchNotServed,
+    SkipOutcome,
+    UnknownAssignment,
+)
+from tasks.batches import Batch, slot_counts
 from tasks.db import new_id, transaction
-from tasks.items import Item, Slot, SlotState
+from tasks.items import (
+    NotBroken,
+    Slot,
+    SlotState,
+    broken_items,
+    drop,
+    open_slots,
+    put_back,
+)
 
 
 def test_a_worker_gets_each_item_once(session: Session, now: datetime) -> None:
@@ -82,13 +96,68 @@ def test_a_skip_offers_the_item_to_others_and_counts_once(session: Session, now:
     assert len(assignments.claim(session, batch, other.id, now)) == 1
 
 
-def test_a_broken_item_is_offered_to_nobody(session: Session, now: datetime) -> None:
-    batch = served(session, now, items=1, answers_wanted=2)
-    (held,) = assignments.claim(session, batch, factories.worker(session, now).id, now)
-    assignments.skip(session, held, "broken", now)
+def test_what_is_put_off_comes_back_at_the_end_as_the_same_assignment(
+    session: Session, now: datetime
+) -> None:
+    batch = served(session, now, items=3, answers_wanted=1)
+    worker = factories.worker(session, now)
+    (first,) = assignments.claim(session, batch, worker.id, now)
+    assert assignments.skip(session, first, "other", now, SkipOutcome.LATER)
+    rest = assignments.claim(session, batch, worker.id, now, 2)
+    assert {first.item_id} & {one.item_id for one in rest} == set()
+    for held in rest:
+        factories.answer(session, held, now)
+    later = now + timedelta(minutes=5)
+    assert assignments.claim(session, batch, worker.id, later) == [first]
+    assert (first.state, first.lease_until) == (
+        "leased",
+        later + timedelta(seconds=batch.lease_seconds),
+    )
+    assert assignments.claim(session, batch, worker.id, later) == [first], "it is held now"
+    assert factories.answer(session, first, later).assignment.surplus is False
+    assert assignments.claim(session, batch, worker.id, later) == []
+
+
+def test_what_is_put_off_may_be_answered_by_others_meanwhile(session: Session, now: datetime) -> None:
+    batch = served(session, now, items=1, answers_wanted=1)
+    worker, other = factories.worker(session, now), factories.worker(session, now)
+    (held,) = assignments.claim(session, batch, worker.id, now)
+    assignments.skip(session, held, "other", now, SkipOutcome.LATER)
+    (taken,) = assignments.claim(session, batch, other.id, now)
+    assert assignments.claim(session, batch, worker.id, now) == []
+    factories.answer(session, taken, now)
+    assert assignments.claim(session, batch, worker.id, now) == []
+
+
+def test_a_broken_item_is_offered_to_nobody_until_it_is_put_back(session: Session, now: datetime) -> None:
+    batch = served(session, now, items=1, answers_wanted=3)
+    one, other = (factories.assignment(session, batch, factories.worker(session, now), now) for _ in "ab")
+    assignments.skip(session, one, "broken", now, SkipOutcome.BROKEN, "  the sound is\u202e missing ")
     session.expire_all()
-    assert session.get_one(Item, held.item_id).broken_at == now
+    (item,) = broken_items(session, batch.id)
+    assert item.broken_at == now
     assert assignments.claim(session, batch, factories.worker(session, now).id, now) == []
+    assignments.give_back(session, other, now)
+    third = factories.worker(session, now)
+    assert assignments.claim(session, batch, third.id, now) == [], "what others held does not come back"
+    assert [report.note for report in assignments.broken_reports(session, [item])[item.id]] == [
+        "the sound is\ufffd missing"
+    ]
+    put_back(session, item)
+    assert slot_counts(session, [batch.id])[batch.id]["waiting"] == 3
+    assert open_slots(session, batch.id, 3) == 3
+    assert broken_items(session, batch.id) == []
+    again = factories.assignment(session, batch, third, now)
+    later = now + timedelta(hours=1)
+    assignments.skip(session, again, "broken", later, SkipOutcome.BROKEN)
+    session.expire_all()
+    assert len(assignments.broken_reports(session, [item])[item.id]) == 1, "only what came after the mending"
+    drop(session, item, later)
+    assert broken_items(session, batch.id) == []
+    with pytest.raises(NotBroken):
+        put_back(session, item)
+    with pytest.raises(NotBroken):
+        drop(session, item, later)
 
 
 def test_nobody_elses_assignment_is_found(session: Session, now: datetime) -> None:

@@ -46,7 +46,7 @@ const undoButton = byId<HTMLButtonElement>("undo");
 const redoButton = byId<HTMLButtonElement>("redo");
 const submitButton = byId<HTMLButtonElement>("submit");
 const skipMenu = byId<HTMLDetailsElement>("skip");
-const skipForm = byId<HTMLFormElement>("skip-form");
+const skipNote = byId<HTMLInputElement>("skip-note");
 const bar = byId<HTMLProgressElement>("progress");
 const nothing = byId("nothing");
 
@@ -174,7 +174,8 @@ function place(item: Item): void {
     fresh?.querySelector(".fields")?.prepend(make("p", { class: "notice", role: "status" }, words));
   }
   holder.replaceChildren(template.content);
-  skipForm.querySelector<HTMLInputElement>("[name=assignment_id]")?.setAttribute("value", item.id);
+  for (const field of skipMenu.querySelectorAll("[name=assignment_id]")) field.setAttribute("value", item.id);
+  skipNote.value = "";
   byId("scroll").scrollTo(0, 0);
   byId("main").focus({ preventScroll: true });
   ready(item);
@@ -185,7 +186,7 @@ function ready(item: Item): void {
   if (item.history) restore(holder, item.history.state);
   else item.history = new History(snapshot(holder));
   wake(holder);
-  watch(holder, () => void skip("broken"));
+  watch(holder, () => void skip("broken:broken"));
   opened(item);
 }
 
@@ -263,13 +264,15 @@ async function submit(): Promise<void> {
   await next();
 }
 
-async function skip(reason: string): Promise<void> {
+/** Skip as one of the menu's buttons says: what is to become of the item, and why. */
+async function skip(choice: string): Promise<void> {
   const item = current;
   if (!item) return;
   current = null;
   if (item.version === 1) {
     leaving.add(item.id);
-    const body = { reason, outcome: "others" };
+    const [outcome, reason] = choice.split(":");
+    const body = { outcome, reason, note: outcome === "broken" ? skipNote.value : "" };
     const url = `${boot.assignments}/${item.id}/skip`;
     await outbox.add({ kind: "skip", batch: boot.batch, assignment: item.id, url, body });
   } else before.push(asSent(item));
@@ -332,9 +335,9 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   void submit();
 });
-skipForm.addEventListener("submit", (event) => {
+skipMenu.addEventListener("submit", (event) => {
   event.preventDefault();
-  void skip((event.submitter as HTMLButtonElement | null)?.value ?? "other");
+  void skip((event.submitter as HTMLButtonElement).value);
 });
 undoButton.addEventListener("click", undo);
 redoButton.addEventListener("click", redo);
