@@ -19,6 +19,7 @@ from payments.reports import Report, UnknownReport
 from payments.worktime import Declaration
 from tasks.batches import Batch, BatchState, UnknownBatch
 from tasks.errors import NotFound
+from tasks.exclusions import Exclusion, UnknownExclusion
 from tasks.intake import UnknownUpload, Upload
 from tasks.items import Item, UnknownItem
 from tasks.people import Person, Role, UnknownPerson
@@ -155,6 +156,22 @@ def payslip_for(session: Session, viewer: Viewer, payslip_id: UUID) -> Payslip:
     if viewer.role != Role.WORKER:
         raise payslips.UnknownPayslip
     return payslips.get_payslip(session, payslip_id, viewer.person.id)
+
+
+def exclusion_for(session: Session, viewer: Viewer, exclusion_id: UUID) -> Exclusion:
+    """Fetch an exclusion: workers their own, requesters those of their projects. Raises UnknownExclusion."""
+    found = session.get(Exclusion, exclusion_id)
+    if found is None:
+        raise UnknownExclusion
+    if viewer.role == Role.WORKER:
+        allowed = found.worker_id == viewer.person.id
+    elif viewer.role == Role.REQUESTER:
+        allowed = session.get_one(Project, found.project_id).requester_id == viewer.person.id
+    else:
+        allowed = viewer.role == Role.OPERATOR
+    if not allowed:
+        raise UnknownExclusion
+    return found
 
 
 def own_line_for(session: Session, viewer: Viewer, line_id: UUID) -> DueLine:

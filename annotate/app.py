@@ -27,6 +27,7 @@ from annotate.audit_reports import ReportApi, ReportPages
 from annotate.balance import BalanceApi, BalancePages
 from annotate.batches import BatchApi, BatchPages
 from annotate.broken_items import BrokenApi, BrokenPages
+from annotate.exclusions import ExclusionApi, ExclusionPages
 from annotate.exports import Exports
 from annotate.help import Help
 from annotate.labeling import Labeling, LabelingApi
@@ -117,6 +118,8 @@ def controllers() -> list[Any]:
         BatchApi,
         BrokenPages,
         BrokenApi,
+        ExclusionPages,
+        ExclusionApi,
         Exports,
         BalancePages,
         BalanceApi,

@@ -1,12 +1,13 @@
 """Offers: which work is offered to whom, what it pays them, and why something is not offered, in plain words.
 
-One rule for everybody: a language in common, consent to the content, a known floor, and hours that are not used up.
+One rule for everybody: no exclusion by a named person, a language in common, consent to the content, a known floor, and
+hours that are not used up.
 Nobody is ranked, and no speed and no score is asked for. A limit ends offers alone: work in hand may always be
 finished, and its time is paid.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
@@ -30,8 +31,10 @@ from payments.quotes import Offer, PastPay
 from payments.terms import NoTerms, PayTerms
 from payments.wages import DAY_HARD, DAY_SOFT, WEEK_HARD, WEEK_SOFT
 from payments.worktime import Declaration, DeclarationState
+from tasks import exclusions
 from tasks.assignments import PUT_OFF, Assignment, AssignmentState
 from tasks.batches import FULL_NAME, Batch, BatchState, open_batches
+from tasks.exclusions import Exclusion
 from tasks.items import Slot, SlotState
 from tasks.people import MORE_HOURS, Person
 from tasks.projects import Project
@@ -69,12 +72,13 @@ def listed(visit: Visit, person: Person) -> list[Listed]:
     past = wages.hourly_of(session, ids)
     reached = limit(visit, person)
     exposed = _exposed(visit, person) if any(map(sensitive, batches)) else None
+    excluded = exclusions.in_force(session, person.id, visit.now)
     about = _about(session, ids)
     made = []
     for batch in batches:
         pay, no_floor = _offer(visit, person, batch, past.get(batch.id), floors)
-        barred = _unfit(person, batch) or no_floor or reached or (exposed if sensitive(batch) else None)
-        barred = barred or none_left.get(batch.id)
+        barred = _excluded(excluded, batch) or _unfit(person, batch) or no_floor or reached
+        barred = barred or (exposed if sensitive(batch) else None) or none_left.get(batch.id)
         made.append(Listed(batch, *about[batch.id], left=left.get(batch.id, 0), pay=pay, barred=barred))
     return sorted(made, key=_by_pay)
 
@@ -82,7 +86,8 @@ def listed(visit: Visit, person: Person) -> list[Listed]:
 def barred(visit: Visit, person: Person, batch: Batch) -> Bar | None:
     """Say why a batch is not offered to a worker; None where it is."""
     return (
-        _unfit(person, batch)
+        _excluded(exclusions.in_force(visit.session, person.id, visit.now), batch)
+        or _unfit(person, batch)
         or _offer(visit, person, batch, None, None)[1]
         or limit(visit, person)
         or (_exposed(visit, person) if sensitive(batch) else None)
@@ -220,6 +225,11 @@ def _offer(
         return None, Bar(Why.NO_FLOOR)
     except NoTerms:
         return None, Bar(Why.NO_TERMS)
+
+
+def _excluded(found: Mapping[UUID, Exclusion], batch: Batch) -> Bar | None:
+    one = found.get(batch.project_id)
+    return None if one is None else Bar(Why.EXCLUDED, one.until, one.reason)
 
 
 def _unfit(person: Person, batch: Batch) -> Bar | None:

@@ -18,6 +18,7 @@ from tasks.batches import Batch
 class Why(StrEnum):
     """The code of a reason."""
 
+    EXCLUDED = "excluded"
     LANGUAGE = "language"
     CONTENT = "content"
     NO_FLOOR = "no_floor"
@@ -43,10 +44,11 @@ class Why(StrEnum):
 
 @dataclass(frozen=True)
 class Bar:
-    """One reason; `until` is when it ends by itself, None where that is not known."""
+    """One reason; `until` is when it ends by itself, None where that is not known; `note` is what a person wrote."""
 
     why: Why
     until: datetime | None = None
+    note: str = ""
 
 
 LIMITS: Final = {
@@ -106,6 +108,11 @@ def sentence(visit: Visit, bar: Bar) -> str:
             )
             % said
         )
+    if bar.why is Why.EXCLUDED:
+        return visit.gettext(
+            "You are excluded from this project until %(when)s. The reason given: “%(reason)s” What you hold you "
+            "may finish, and everything you did is paid."
+        ) % {"when": when, "reason": bar.note}
     if bar.why is Why.EXPOSURE:
         return visit.gettext(
             "You have worked 4 hours on sensitive content today. More of it is offered from %(when)s; other work "
@@ -117,6 +124,7 @@ def sentence(visit: Visit, bar: Bar) -> str:
 def remedy(visit: Visit, bar: Bar, batch: Batch) -> tuple[str, str]:
     """Give what the worker can do about it: a link and its words, both empty where there is nothing to do."""
     return {
+        Why.EXCLUDED: ("/work/decisions", visit.gettext("Read it, or contest it")),
         Why.LANGUAGE: ("/work/settings#f-languages", visit.gettext("Your languages")),
         Why.CONTENT: (f"/work/{batch.id}/about#content", visit.gettext("Read what it contains")),
         Why.NO_FLOOR: ("/work/settings", visit.gettext("Your place")),

@@ -41,6 +41,7 @@ NAVIGATION: dict[Role, tuple[tuple[str, str, str], ...]] = {
         ("Payouts", "/operate/payouts", "pay"),
         ("Rules", "/operate/rules", "scale"),
         ("Added time", "/operate/declarations", "hours"),
+        ("Exclusions", "/operate/exclusions", "person"),
         ("People", "/operate/people", "work"),
         ("Wages", "/audit/wages", "hours"),
         ("Ledger", "/audit/ledger", "ledger"),

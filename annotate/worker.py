@@ -22,6 +22,7 @@ QUEUES = ("work", "money", "intake")
 SCHEDULE = {
     "annotate.beat": 20,
     "tasks.expire_leases": 30,
+    "tasks.lift_exclusions": 300,
     "tasks.sweep_uploads": 60,
     "annotate.sweep_items": 30,
     "annotate.refit_batches": 60,

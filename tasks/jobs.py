@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from tasks import assignments, clock, intake, progress
+from tasks import assignments, clock, exclusions, intake, progress
 from tasks.db import engine_for, transaction
 from tasks.queue import enqueue, job
 from tasks.settings import TaskSettings
@@ -67,6 +67,13 @@ def expire_leases() -> None:
     """End the leases that have run out."""
     with job_transaction() as (session, now):
         assignments.expire(session, now)
+
+
+@job("tasks.lift_exclusions")
+def lift_exclusions() -> None:
+    """Lift the exclusions that were contested and that nobody decided in time."""
+    with job_transaction() as (session, now):
+        exclusions.lift_overdue(session, now)
 
 
 @job("tasks.sweep_uploads", queue="intake")

@@ -57,6 +57,8 @@ ROUTES: Final = {
             GET /work/settings
             POST /work/settings
             POST /work/consents
+            GET /work/decisions
+            POST /work/decisions/{exclusion_id}
             GET /work/{batch_id}
             GET /work/{batch_id}/about
             POST /work/{batch_id}/answers
@@ -75,6 +77,8 @@ ROUTES: Final = {
             GET /hours/export.csv
             PUT /api/v1/me
             PUT /api/v1/consents
+            GET /api/v1/exclusions
+            POST /api/v1/exclusions/{exclusion_id}/contest
             GET /api/v1/work
             GET /api/v1/work/{batch_id}
             GET /api/v1/work/{batch_id}/next
@@ -99,6 +103,9 @@ ROUTES: Final = {
             GET /projects/new
             GET /projects/{project_id}
             GET /projects/{project_id}/definition
+            GET /projects/{project_id}/exclusions
+            POST /projects/{project_id}/exclusions
+            POST /projects/{project_id}/exclusions/{exclusion_id}
             POST /projects/{project_id}/definition
             POST /projects/{project_id}/batches
             GET /projects/{project_id}/batches/new
@@ -122,6 +129,9 @@ ROUTES: Final = {
             GET /api/v1/projects/{project_id}
             POST /api/v1/projects/{project_id}/definitions
             GET /api/v1/projects/{project_id}/batches
+            GET /api/v1/projects/{project_id}/exclusions
+            POST /api/v1/projects/{project_id}/exclusions
+            POST /api/v1/projects/{project_id}/exclusions/{exclusion_id}/withdraw
             POST /api/v1/projects/{project_id}/batches
             GET /api/v1/batches/{batch_id}
             GET /api/v1/batches/{batch_id}/export
@@ -190,6 +200,9 @@ ROUTES: Final = {
             POST /operate/payouts/{run_id}/{payout_id}
             GET /operate/rules
             POST /operate/rules/{rule_id}/{version}/verify
+            GET /operate/exclusions
+            POST /operate/exclusions
+            POST /operate/exclusions/{exclusion_id}
             GET /operate/declarations
             POST /operate/declarations/{declaration_id}
             GET /api/v1/people
@@ -200,6 +213,9 @@ ROUTES: Final = {
             POST /api/v1/operate/periods/{code}/close
             GET /api/v1/operate/rules
             POST /api/v1/operate/rules/{rule_id}/{version}/verify
+            GET /api/v1/operate/exclusions
+            POST /api/v1/operate/exclusions
+            POST /api/v1/operate/exclusions/{exclusion_id}/decide
             GET /api/v1/operate/declarations
             POST /api/v1/operate/declarations/{declaration_id}/decide
             GET /api/v1/operate/runs/{run_id}

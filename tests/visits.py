@@ -47,6 +47,7 @@ def pages(instance: Running, who: str) -> dict[str, str]:
                 "new-project": "/projects/new",
                 "project": f"/projects/{project.id}",
                 "definition": f"/projects/{project.id}/definition",
+                "exclusions": f"/projects/{project.id}/exclusions",
                 "new-batch": f"/projects/{project.id}/batches/new",
                 "batch": f"/batches/{past.id}",
                 "draft": f"/batches/{instance.batches['draft'].id}",
@@ -62,6 +63,7 @@ def pages(instance: Running, who: str) -> dict[str, str]:
                 "payout-run": f"/operate/payouts/{run.id}",
                 "rules": "/operate/rules",
                 "declarations": "/operate/declarations",
+                "operate-exclusions": "/operate/exclusions",
                 "people": "/operate/people",
             }
         worker = instance.people["worker"]
@@ -89,6 +91,7 @@ def _workers(instance: Running, session: Any) -> dict[str, str]:
         "find": "/work",
         "task": f"/work/{batches['messages'].id}/about",
         "settings": "/work/settings",
+        "decisions": "/work/decisions",
         "workspace": f"/work/{batches['messages'].id}",
         "spans": f"/work/{batches['names'].id}",
         "boxes": f"/work/{batches['street'].id}",

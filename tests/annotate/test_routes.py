@@ -28,7 +28,7 @@ from payments.accounts import Account
 from payments.due_lines import lines_of
 from payments.periods import period_at
 from payments.worktime import declare
-from tasks import intake
+from tasks import exclusions, intake
 from tasks.batches import Batch
 from tasks.items import Item
 from tasks.people import Person
@@ -179,12 +179,20 @@ def _rows(session: Session, site: Any) -> tuple[dict[str, dict[str, str]], dict[
         ids["share"] = payslips.shares_of(session, slip, site.now)[0].token_hash
         ids["line_id"] = str(lines_of(session, period.id, person.id)[0].id)
         ids["token_id"] = _api_token(session, person, site.now)
+    excluded = {
+        who.id: exclusions.exclude(
+            session, project_id=of.id, worker_id=who.id, by=by, reason="A test.", days=30, now=site.now
+        )
+        for who, of, by in ((me, project, requester), (other, their_project, rival))
+    }
+    mine["exclusion_id"], theirs["exclusion_id"] = str(excluded[me.id].id), str(excluded[other.id].id)
     rule = session.scalars(select(rules.PayRule).limit(1)).one()
     desk = {
         "account": session.scalars(select(Account.code).where(Account.code.like("worker_payable:%"))).first()
         or "",
         "code": period.code,
         "declaration_id": theirs["declaration_id"],
+        "exclusion_id": str(excluded[me.id].id),
         "journal_id": "1",
         "line_id": mine["line_id"],
         "name": f"{period.code}.zip",
@@ -202,6 +210,7 @@ def _rows(session: Session, site: Any) -> tuple[dict[str, dict[str, str]], dict[
             "project_id": str(project.id),
             "batch_id": str(batch.id),
             "item_id": _first_item(session, batch),
+            "exclusion_id": mine["exclusion_id"],
             "upload_id": str(upload.id),
         },
         "O": desk | {"token_id": _api_token(session, site.people["organizer"], now)},
@@ -214,6 +223,7 @@ def _rows(session: Session, site: Any) -> tuple[dict[str, dict[str, str]], dict[
         "R": {
             "project_id": str(their_project.id),
             "batch_id": str(draft.id),
+            "exclusion_id": theirs["exclusion_id"],
             "upload_id": str(their_upload.id),
             "token_id": theirs["token_id"],
         },

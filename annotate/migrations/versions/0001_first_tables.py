@@ -582,6 +582,54 @@ def upgrade() -> None:
     )
     op.create_index("ix_declaration_worker", "declaration", ["worker_id", "end_at"], unique=False)
     op.create_table(
+        "exclusion",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("worker_id", sa.Uuid(), nullable=False),
+        sa.Column("by_id", sa.Uuid(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("contest", sa.String(), nullable=False),
+        sa.Column("contested_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decide_by", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_by", sa.Uuid(), nullable=True),
+        sa.Column("decision_reason", sa.String(), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("reason <> ''", name=op.f("ck_exclusion_reason")),
+        sa.CheckConstraint(
+            "until > created_at AND until <= created_at + interval '90 days'", name=op.f("ck_exclusion_until")
+        ),
+        sa.CheckConstraint(
+            "state IN ('active', 'contested', 'upheld', 'lifted')", name=op.f("ck_exclusion_state")
+        ),
+        sa.CheckConstraint(
+            "(state IN ('upheld', 'lifted')) = (decided_at IS NOT NULL)", name=op.f("ck_exclusion_decided")
+        ),
+        sa.CheckConstraint(
+            "state <> 'upheld' OR (decided_by IS NOT NULL AND decided_by <> by_id AND decision_reason <> '')",
+            name=op.f("ck_exclusion_upheld"),
+        ),
+        sa.CheckConstraint(
+            "state <> 'contested' OR decide_by IS NOT NULL", name=op.f("ck_exclusion_contested")
+        ),
+        sa.ForeignKeyConstraint(["by_id"], ["person.id"], name=op.f("fk_exclusion_by_id_person")),
+        sa.ForeignKeyConstraint(["decided_by"], ["person.id"], name=op.f("fk_exclusion_decided_by_person")),
+        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("fk_exclusion_project_id_project")),
+        sa.ForeignKeyConstraint(["worker_id"], ["person.id"], name=op.f("fk_exclusion_worker_id_person")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_exclusion")),
+    )
+    op.create_index(
+        "ix_exclusion_due",
+        "exclusion",
+        ["decide_by"],
+        unique=False,
+        postgresql_where=sa.text("state = 'contested'"),
+    )
+    op.create_index("ix_exclusion_project", "exclusion", ["project_id"], unique=False)
+    op.create_index("ix_exclusion_worker", "exclusion", ["worker_id", "until"], unique=False)
+    op.create_table(
         "due_line",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("period_id", sa.Uuid(), nullable=False),
