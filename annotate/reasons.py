@@ -62,7 +62,7 @@ NOTHING_LEFT: Final = frozenset(
     {Why.ANSWERED_ALL, Why.ALL_TAKEN, Why.NONE_FUNDED, Why.BUSY, Why.FINISHED, Why.NO_WORKER}
 )
 """The reasons of an open batch that has nothing for this worker at the moment."""
-WAITING: Final = frozenset({Why.ALL_TAKEN, Why.NONE_FUNDED, Why.NOTHING_OPEN})
+WAITING: Final = frozenset({Why.ALL_TAKEN, Why.NONE_FUNDED, Why.NOTHING_OPEN, Why.NONE_FITS, Why.ALL_DONE})
 """The reasons that a running worker process may end: it frees leases, opens funded slots and reads uploads."""
 
 
@@ -80,7 +80,8 @@ def of_list(bars: Sequence[Bar | None], *, silent: bool) -> Bar | None:
     for why in (Why.NO_WORKER, Why.BUSY, Why.ALL_TAKEN, Why.NONE_FUNDED):
         if why in codes:
             return Bar(why)
-    return Bar(Why.ALL_DONE if codes <= NOTHING_LEFT else Why.NONE_FITS)
+    rest = Bar(Why.ALL_DONE if codes <= NOTHING_LEFT else Why.NONE_FITS)
+    return unless_silent(rest, silent=silent)
 
 
 def unless_silent(bar: Bar, *, silent: bool) -> Bar:
