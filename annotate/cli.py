@@ -20,6 +20,8 @@ COMMANDS = {
     "bundle": ("annotate.commands.bundle:bundle", "Write the audit bundle of closed periods."),
     "verify": ("annotate.commands.verify:verify", "Recompute an audit bundle offline."),
     "audit": ("annotate.commands.audit:audit", "Recompute wages from the files of others."),
+    "agreement": ("annotate.commands.agreement:agreement", "Measure the agreement of a table of answers."),
+    "consensus": ("annotate.commands.consensus:consensus", "Bring a table of answers together."),
     "replay": ("annotate.commands.replay:replay", "Play a recording of real answers and check everything."),
     "demo": ("annotate.commands.demo:demo", "Fill this demo instance with people, work and pay."),
 }

@@ -72,20 +72,38 @@ class Answers:
         classes: Sequence[str] | None = None,
     ) -> "Answers":
         """Encode rows that stand as three columns, as `of` does; a million take about a second."""
-        item_names, item = encoded(items)
-        worker_names, worker = encoded(workers)
-        label_names, label = encoded(labels)
-        kept = _last_of_each(item * len(worker_names) + worker)
+        (item_names, item), (worker_names, worker), (label_names, label) = map(
+            encoded, (items, workers, labels)
+        )
+        return cls.of_codes(item_names, worker_names, label_names, item, worker, label, classes)
+
+    @classmethod
+    def of_codes(
+        cls,
+        items: Sequence[str],
+        workers: Sequence[str],
+        labels: Sequence[str],
+        item: Codes,
+        worker: Codes,
+        label: Codes,
+        classes: Sequence[str] | None = None,
+    ) -> "Answers":
+        """Take rows as codes into names, which may stand in any order; what nobody gave any more is no class."""
+        items, item = _in_order(items, item)
+        workers, worker = _in_order(workers, worker)
+        kept = _last_of_each(item * len(workers) + worker)
         item, worker, label = item[kept], worker[kept], label[kept]
         seen = np.unique(label)
-        names = [label_names[code] for code in seen.tolist()]
-        known = names if classes is None else sorted(set(classes))
-        code_of = {name: code for code, name in enumerate(known)}
-        unknown = [name for name in names if name not in code_of]
-        if unknown:
-            raise ValueError(f"not among the classes: {unknown[:5]}")
-        codes = np.array([code_of[name] for name in names], dtype=np.int64)
-        return cls(item_names, worker_names, tuple(known), item, worker, codes[np.searchsorted(seen, label)])
+        known, place = _in_order([labels[code] for code in seen.tolist()], np.arange(len(seen)))
+        if classes is not None:
+            names = sorted(set(classes))
+            code_of = {name: code for code, name in enumerate(names)}
+            unknown = [name for name in known if name not in code_of]
+            if unknown:
+                raise ValueError(f"not among the classes: {unknown[:5]}")
+            place = np.array([code_of[name] for name in known], dtype=np.int64)[place]
+            known = tuple(names)
+        return cls(items, workers, known, item, worker, place[np.searchsorted(seen, label)])
 
     def __len__(self) -> int:
         return len(self.item)
@@ -115,6 +133,13 @@ def encoded(names: Sequence[str]) -> tuple[tuple[str, ...], Codes]:
     known = sorted(set(names))
     place = {name: at for at, name in enumerate(known)}
     return tuple(known), np.fromiter(map(place.__getitem__, names), dtype=np.int64, count=len(names))
+
+
+def _in_order(names: Sequence[str], code: Codes) -> tuple[tuple[str, ...], Codes]:
+    order = sorted(range(len(names)), key=names.__getitem__)
+    place = np.empty(len(names), dtype=np.int64)
+    place[order] = np.arange(len(names))
+    return tuple(names[at] for at in order), place[code]
 
 
 def _last_of_each(key: Codes) -> Codes:
@@ -374,7 +399,7 @@ def _alpha_of_ratios(found: _Pairable, values: Floats) -> Measure:
     apart = 0.0
     for start in range(0, len(value), RATIO_BLOCK):
         block = slice(start, start + RATIO_BLOCK)
-        apart += float(count[block] @ _ratio(value[block, None], value) @ count)
+        apart += float(count[block] @ ratio_apart(value[block, None], value) @ count)
     if apart == 0:
         return Measure(None, ONE_LABEL)
     n = count.sum()
@@ -384,11 +409,12 @@ def _alpha_of_ratios(found: _Pairable, values: Floats) -> Measure:
     for shift in range(1, int(found.per_item.max())):
         same = np.flatnonzero(item[shift:] == item[:-shift])
         share = 2 / (found.per_item[item[same]] - 1)
-        observed += float((_ratio(x[same], x[same + shift]) * share).sum())
-    return Measure(1 - observed / n / (apart / (n * (n - 1))))
+        observed += float((ratio_apart(x[same], x[same + shift]) * share).sum())
+    return Measure(float(1 - observed / n / (apart / (n * (n - 1)))))
 
 
-def _ratio(one: Floats, other: Floats) -> Floats:
+def ratio_apart(one: Floats, other: Floats) -> Floats:
+    """Give the ratio level's distance: the square of the difference over the sum."""
     total = one + other
     share = np.divide(one - other, total, out=np.zeros(np.broadcast(one, other).shape), where=total > 0)
     squared: Floats = share**2

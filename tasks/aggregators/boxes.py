@@ -84,6 +84,11 @@ def overlapping(ones: Sequence[Corners], others: Sequence[Corners]) -> Iterable[
                 yield share, at, beside
 
 
+def size(boxes: Sequence[Box]) -> int:
+    """Count the boxes."""
+    return len(boxes)
+
+
 def f1(ones: Sequence[Box], others: Sequence[Box]) -> float:
     """Give the F1 of boxes matched one to one at half their union; two answers without boxes are the same."""
     mine, theirs = _by_label(ones), _by_label(others)
@@ -91,8 +96,8 @@ def f1(ones: Sequence[Box], others: Sequence[Box]) -> float:
     for label in mine.keys() & theirs.keys():
         taken, taken_beside = set(), set()
         pairs = overlapping(sorted(mine[label]), sorted(theirs[label]))
-        for _, at, beside in sorted(pairs, reverse=True):
-            if _ >= SAME_BOX_MIN and at not in taken and beside not in taken_beside:
+        for share, at, beside in sorted(pairs, reverse=True):
+            if share >= SAME_BOX_MIN and at not in taken and beside not in taken_beside:
                 taken.add(at)
                 taken_beside.add(beside)
                 matched += 1

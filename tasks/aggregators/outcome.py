@@ -95,7 +95,9 @@ class Outcome:
 
     def distribution(self, at: int) -> dict[str, float]:
         """The classes of one item with their probabilities, the most probable first; without those near zero."""
-        return ranked(dict(zip(self.classes, self.posterior[at].tolist(), strict=True)))
+        row = self.posterior[at]
+        codes = np.flatnonzero(row >= 0.5 * 10.0**-DIGITS).tolist()
+        return ranked({self.classes[code]: float(row[code]) for code in codes})
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ PAIRS_AT_ONCE: Final = 4_000_000
 SMOOTHING: Final = 5.0
 NO_NEWS_MAX: Final = 0.05
 """Spammer score under which an account's answers say next to nothing about the item."""
+ANSWERS_MIN: Final = 20
+"""Answers before that is said of anybody."""
 
 LOOK_AT_CLIQUE: Final = Words(
     "Look here: these accounts give the same answers far more often than their skill explains. They have one vote "
@@ -69,6 +71,13 @@ def spammer_scores(outcome: Outcome) -> Floats:
     square = (rows**2).sum(axis=(1, 2)) * classes - (rows.sum(axis=1) ** 2).sum(axis=1)
     scores: Floats = square / (classes * (classes - 1))
     return scores
+
+
+def without_news(answers: Answers, outcome: Outcome) -> Codes:
+    """Find the workers whose many answers hardly depend on the item. Needs an outcome with a fit."""
+    count = np.bincount(answers.worker, minlength=len(answers.workers))
+    found: Codes = np.flatnonzero((spammer_scores(outcome) < NO_NEWS_MAX) & (count >= ANSWERS_MIN))
+    return found
 
 
 def cliques(answers: Answers) -> tuple[Clique, ...]:

@@ -74,10 +74,15 @@ def stretches(spans: Iterable[Span]) -> dict[str, list[Stretch]]:
     return dict(found)
 
 
-def likeness(ones: Sequence[Span], others: Sequence[Span]) -> float:
+def size(spans: Iterable[Span]) -> int:
+    """Count the marked characters."""
+    return sum(end - start for places in stretches(spans).values() for start, end in places)
+
+
+def f1(ones: Sequence[Span], others: Sequence[Span]) -> float:
     """Give the F1 of the marked characters; two answers without marks are the same."""
     mine, theirs = stretches(ones), stretches(others)
-    both = sum(end - start for side in (mine, theirs) for places in side.values() for start, end in places)
+    both = size(ones) + size(others)
     shared = sum(shared_characters(mine[label], theirs[label]) for label in mine.keys() & theirs.keys())
     return 2 * shared / both if both else 1.0
 
@@ -192,7 +197,7 @@ def _combined(
     right, both = expected.T
     confidence = np.divide(right, both, out=np.ones(len(labels)), where=both > 0)
     alike = [
-        likeness(values[code], labels[item])
+        f1(values[code], labels[item])
         for item, code in zip(answers.item.tolist(), answers.label.tolist(), strict=True)
     ]
     report = {"f1": answers.mean_by_worker(alike)}
