@@ -23,6 +23,10 @@ COMMANDS = {
     "agreement": ("annotate.commands.agreement:agreement", "Measure the agreement of a table of answers."),
     "consensus": ("annotate.commands.consensus:consensus", "Bring a table of answers together."),
     "replay": ("annotate.commands.replay:replay", "Play a recording of real answers and check everything."),
+    "simulate": (
+        "annotate.commands.simulate:simulate",
+        "Say what adaptive redundancy would have saved on old answers.",
+    ),
     "demo": ("annotate.commands.demo:demo", "Fill this demo instance with people, work and pay."),
 }
 

@@ -180,7 +180,7 @@ class Recording:
 
 def read(folder: Path, assumed_seconds: int) -> Recording:
     """Read a recording. Raises NoRecording, NotPlayable."""
-    rows = _rows(folder / "answers.csv", ("task", "worker", "label"))
+    rows = rows_of(folder / "answers.csv", ("task", "worker", "label"))
     if not rows:
         raise NoRecording
     timed = "seconds" in rows[0]
@@ -199,12 +199,13 @@ def read(folder: Path, assumed_seconds: int) -> Recording:
         steps[worker].append(Step(task, worker, versions[task, worker], row["label"], seconds))
     kind = _kind({row["label"] for row in rows})
     gold_file = folder / "gold.csv"
-    gold_rows = _rows(gold_file, ("task", "gold")) if gold_file.exists() else []
+    gold_rows = rows_of(gold_file, ("task", "gold")) if gold_file.exists() else []
     gold = {row["task"]: row["gold"] for row in gold_rows}
     return Recording(folder.resolve().name, kind, dict(steps), gold, tuple(by_task), timed, left_out)
 
 
-def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
+def rows_of(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
+    """Read a CSV file whose rows all have what is needed. Raises NoRecording, naming file and line."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
