@@ -14,15 +14,18 @@ from payments import funding, reserves, terms, wages
 from payments.money import text
 from schemas.fields import Field
 from schemas.uploads import FILE_BYTES_MAX, export_cell
+from schemas.words import Words, put_together, taken_apart
 from tasks import consensus, intake, progress
 from tasks.batches import Batch, BatchState, item_counts, slot_counts
-from tasks.distances import measures
 from tasks.errors import FairlabelError
+from tasks.fits import Fit, find_fit
 from tasks.intake import Upload, UploadProblem, UploadState
 from tasks.items import SlotState
 from tasks.projects import Definition, Project
 
 PROBLEMS_SHOWN = 100
+MEASURES = ("alpha", "percent", "ac1")
+NOT_WEIGHED = Words("Not measured yet; that is done within a minute of the first answers.")
 
 
 def batch_page(
@@ -110,12 +113,14 @@ def live_context(visit: Visit, batch: Batch) -> dict[str, Any]:
 def standing(visit: Visit, batch: Batch) -> dict[str, Any]:
     """Say where a batch's work stands: slots, items, agreement."""
     slots = slot_counts(visit.session, [batch.id])[batch.id]
+    fit = find_fit(visit.session, batch.id)
     return {
         "slots": slots,
         "wanted": sum(slots.values()) - slots["withdrawn"],
         "states": consensus.state_counts(visit.session, batch.id),
         "complete": consensus.is_complete(visit.session, batch),
-        "agreement": [_agreement(visit, batch, field) for field in _fields(visit, batch)],
+        "agreement": _agreement(visit, batch, fit),
+        "agreement_as_of": fit.computed_at.isoformat() if fit and fit.version else None,
     }
 
 
@@ -165,8 +170,10 @@ def list_json(visit: Visit, found: list[Batch]) -> list[dict[str, Any]]:
             "name": batch.name,
             "state": batch.state,
             "pause_reason": visit.formats.say(batch.pause_reason),
+            "redundancy": batch.redundancy,
             "answers_wanted": batch.answers_wanted,
             "answers_max": batch.answers_max,
+            "answers_expected": batch.answers_expected,
             "languages": batch.languages,
             "content_classes": batch.content_classes,
             "items": items[batch.id],
@@ -235,16 +242,17 @@ def _fields(visit: Visit, batch: Batch) -> list[Field]:
     return list(visit.session.get_one(Definition, batch.definition_id).parsed().fields)
 
 
-def _agreement(visit: Visit, batch: Batch, field: Field) -> dict[str, Any]:
-    answers = consensus.field_answers(visit.session, batch.id, field)
-    found = measures(field.kind, answers)
-    return {
-        "field": field.name,
-        "label": field.label,
-        "answers": len(answers),
-        "metric": found.metric,
-        **{
-            name: {"value": measure.value, "why": visit.formats.say(measure.why)}
-            for name, measure in (("alpha", found.alpha), ("percent", found.percent), ("ac1", found.ac1))
-        },
-    }
+def _agreement(visit: Visit, batch: Batch, fit: Fit | None) -> list[dict[str, Any]]:
+    """Give each field's measures as they were when all answers were last weighed."""
+    known = {one["field"]: one for one in fit.agreement} if fit else {}
+    made = []
+    for field in _fields(visit, batch):
+        nothing = {"value": None, "why": taken_apart(NOT_WEIGHED)}
+        empty = {"answers": 0, "items": 0, "workers": 0, "metric": ""}
+        one = known.get(field.name) or empty | dict.fromkeys(MEASURES, nothing)
+        said = {
+            name: {"value": one[name]["value"], "why": visit.formats.say(put_together(one[name]["why"]))}
+            for name in MEASURES
+        }
+        made.append({"field": field.name, "label": field.label} | one | said)
+    return made

@@ -24,10 +24,11 @@ from annotate.i18n import LANGUAGES
 from annotate.quote_views import quote_json
 from annotate.visit import Visit, before_the_body
 from payments import funding, terms
+from schemas.definition import TaskDefinition
 from schemas.uploads import FILE_BYTES_MAX
 from schemas.words import Words
-from tasks import batches, intake, projects
-from tasks.batches import Batch, BatchNotDraft, BatchState
+from tasks import batches, intake, looks, projects, redundancy
+from tasks.batches import Batch, BatchNotDraft, BatchState, Redundancy
 from tasks.errors import Conflict, Invalid
 from tasks.intake import FileTooLarge
 from tasks.projects import Project
@@ -39,10 +40,16 @@ PAUSED = Words("Paused by the requester")
 
 
 class NewBatch(msgspec.Struct, forbid_unknown_fields=True):
-    """A batch to make; the definition is the project's newest."""
+    """A batch to make; the definition is the project's newest.
+
+    `redundancy` is adaptive (items get as many answers as it takes, up to `answers_max`) or fixed (`answers_wanted`,
+    and up to `answers_max` where workers disagree). Left out, it is fixed if `answers_wanted` is given, and else
+    adaptive wherever the questions allow it.
+    """
 
     name: str
-    answers_wanted: int = 3
+    redundancy: Redundancy | None = None
+    answers_wanted: int | None = None
     answers_max: int | None = None
     lease_seconds: int = 900
     languages: list[str] = []
@@ -110,7 +117,7 @@ class BatchPages(Controller):
         try:
             asked = NewBatch(
                 name=visit.text("name", 200),
-                answers_wanted=whole(visit, "answers_wanted"),
+                **_answers_from_form(visit),
                 languages=[languages] if isinstance(languages, str) else list(languages),
             )
             batch = make_batch(visit, project, asked)
@@ -305,25 +312,54 @@ def make_batch(visit: Visit, project: Project, asked: NewBatch) -> Batch:
     """Make a draft batch. Raises Invalid, naming the field."""
     if not asked.name.strip():
         raise Invalid("A batch needs a name.", field="name")
-    if not 1 <= asked.answers_wanted <= 100:
-        raise Invalid("Ask for 1 to 100 answers per item.", field="answers_wanted")
-    if asked.answers_max is not None and not asked.answers_wanted <= asked.answers_max <= 200:
-        raise Invalid("The most answers per item cannot be fewer than the wanted ones.", field="answers_max")
     if not 60 <= asked.lease_seconds <= 86_400:
         raise Invalid("A lease lasts from 60 to 86,400 seconds.", field="lease_seconds")
     definition = projects.latest_definition(visit.session, project.id)
     assert definition is not None
+    answers = _answers(asked, definition.parsed())
     return batches.create_batch(
         visit.session,
         project=project,
         definition=definition,
         name=asked.name.strip()[:200],
-        answers_wanted=asked.answers_wanted,
-        answers_max=asked.answers_max,
+        **answers,
         lease_seconds=asked.lease_seconds,
         languages=[language for language in asked.languages if len(language) <= 10][:20],
         now=visit.now,
     )
+
+
+def _answers(asked: NewBatch, definition: TaskDefinition) -> dict[str, Any]:
+    """Say how many answers an item gets: at first, at most, and on average for the reserve. Raises Invalid."""
+    least = looks.beginning(definition)
+    if asked.redundancy == Redundancy.ADAPTIVE and least is None:
+        raise Invalid(
+            "As many answers as it takes is for questions with one label of a closed list; ask for a fixed number.",
+            field="redundancy",
+        )
+    given = asked.answers_wanted
+    adaptive = asked.redundancy == Redundancy.ADAPTIVE or (asked.redundancy is None and given is None)
+    if adaptive and least is not None:
+        most = asked.answers_max if asked.answers_max is not None else redundancy.MOST
+        wanted = given if given is not None else min(least, most)
+        expected = min(most, max(wanted, redundancy.EXPECTED))
+        kind = Redundancy.ADAPTIVE
+    else:
+        wanted = expected = 3 if given is None else given
+        most = wanted + 2 if asked.answers_max is None else asked.answers_max
+        kind = Redundancy.FIXED
+    if not 1 <= wanted <= 100:
+        raise Invalid("Ask for 1 to 100 answers per item.", field="answers_wanted")
+    if not wanted <= most <= 200:
+        raise Invalid("The most answers per item cannot be fewer than the wanted ones.", field="answers_max")
+    return {"redundancy": kind, "answers_wanted": wanted, "answers_max": most, "answers_expected": expected}
+
+
+def _answers_from_form(visit: Visit) -> dict[str, Any]:
+    """Read how many answers are asked for: a fixed number, or at most so many."""
+    if visit.text("redundancy", 10) == Redundancy.ADAPTIVE:
+        return {"redundancy": Redundancy.ADAPTIVE, "answers_max": whole(visit, "answers_max")}
+    return {"redundancy": Redundancy.FIXED, "answers_wanted": whole(visit, "answers_wanted")}
 
 
 def open_batch(visit: Visit, batch: Batch) -> None:

@@ -1,48 +1,57 @@
 """Jobs that join work and money, which know nothing of each other: here they are called one after the other."""
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 from uuid import UUID
+
+from sqlalchemy.orm import Session
 
 from annotate import auth, heartbeat
 from payments import funding
-from tasks import consensus
-from tasks.batches import get_batch, open_batches
+from tasks import consensus, looks, refits
+from tasks.batches import get_batch
 from tasks.jobs import job_transaction
+from tasks.looks import Looked
 from tasks.queue import enqueue, job
 
+ITEMS_AT_ONCE: Final = 100
+"""Items whose looks are sent in one message."""
 
-@job("tasks.check_item")
-def check_item(item_id: int) -> None:
-    """Look at one item's answers; if one more is asked for, open its slot as far as the money goes."""
+
+@job("tasks.check_items")
+def check_items(item_ids: list[int]) -> None:
+    """Look at items' answers; where one more is asked for, open its slot as far as the money goes."""
     with job_transaction() as (session, now):
-        outcome = consensus.check_item(session, item_id, now)
-        if outcome is None or outcome.state != consensus.ConsensusState.COLLECTING:
-            return
-        batch = get_batch(session, outcome.batch_id)
-        if outcome.answers >= batch.answers_wanted:
-            funding.open_waiting(session, batch, now)
+        looked = looks.check_items(session, item_ids, now)
+        _open_waiting(session, looked, now)
+        for batch_id in {one.batch_id for one in looked}:
+            if refits.is_due(session, batch_id, now):
+                enqueue(session, "annotate.refit_batch", str(batch_id))
 
 
 @job("annotate.sweep_items")
 def sweep_items() -> None:
-    """Send the look at an item again where its message was lost."""
+    """Send the look at items again where its message was lost."""
     with job_transaction() as (session, _):
-        for item_id in consensus.unchecked_items(session):
-            enqueue(session, "tasks.check_item", item_id)
+        unchecked = consensus.unchecked_items(session)
+        for start in range(0, len(unchecked), ITEMS_AT_ONCE):
+            enqueue(session, "tasks.check_items", unchecked[start : start + ITEMS_AT_ONCE])
 
 
 @job("annotate.refit_batches")
 def refit_batches() -> None:
-    """Weigh all answers of each open batch together again where new ones have come."""
+    """Weigh all answers of each batch together again where new ones have come, or where it stands still."""
     with job_transaction() as (session, _):
-        for batch in open_batches(session):
-            enqueue(session, "annotate.refit_batch", str(batch.id))
+        for batch_id in refits.stale_batches(session):
+            enqueue(session, "annotate.refit_batch", str(batch_id))
 
 
 @job("annotate.refit_batch")
 def refit_batch(batch_id: str) -> None:
-    """Weigh all answers of one batch together."""
+    """Weigh all answers of one batch together; open the slots that this asks for."""
     with job_transaction() as (session, now):
-        consensus.refit(session, get_batch(session, UUID(batch_id)), now)
+        _open_waiting(session, refits.refit(session, get_batch(session, UUID(batch_id)), now), now)
 
 
 @job("annotate.forget")
@@ -57,3 +66,8 @@ def beat() -> None:
     """Say that a worker runs; pages warn when they have not heard it for some minutes."""
     with job_transaction() as (session, _):
         heartbeat.beat(session)
+
+
+def _open_waiting(session: Session, looked: Sequence[Looked], now: datetime) -> None:
+    for batch_id in sorted({one.batch_id for one in looked if one.waits}):
+        funding.open_waiting(session, get_batch(session, batch_id), now)

@@ -114,8 +114,7 @@ class Recording:
         }
 
     def upload(self) -> bytes:
-        """Write the tasks as JSON Lines, with gold where it is one of the field's values."""
-        known = {step.label for step in self.final().values()}
+        """Write the tasks as JSON Lines, without gold: the crowd's answers are to stand on their own."""
         marked = self._marked()
         lines = []
         for task in self.tasks:
@@ -123,8 +122,6 @@ class Recording:
                 "key": task,
                 "data": {"task": f"{self.name} {task}"} | marked.get(task, {}),
             }
-            if task in self.gold and (self.kind != "choice" or self.gold[task] in known):
-                row["gold"] = {FIELD: self.value(self.gold[task])}
             lines.append(json.dumps(row, ensure_ascii=False))
         return "\n".join(lines).encode() + b"\n"
 

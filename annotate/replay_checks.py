@@ -82,15 +82,17 @@ def settle(stage: Stage, say: Callable[[str], None]) -> Export:
 
         api_steps.wait_until(all_seen, CONSENSUS_LIMIT, "The consensus", 0.5)
         say("consensus has seen every answer")
-        if stage.recording.kind == "choice":
-            requester.post(f"{path}/refit")
+        requester.post(f"{path}/refit")
 
-            def weighed() -> bool:
-                found[:] = [export(requester, stage.batch_id)]
-                return not differs_from_mix(found[0])
+        def weighed() -> bool:
+            measured = requester.get(path)["agreement"][0]["answers"] == found[0].rows
+            if stage.recording.kind != "choice" or not measured:
+                return bool(measured)
+            found[:] = [export(requester, stage.batch_id)]
+            return not differs_from_mix(found[0])
 
-            api_steps.wait_until(weighed, CONSENSUS_LIMIT, "Weighing all answers", 0.3)
-            say("all answers weighed together")
+        api_steps.wait_until(weighed, CONSENSUS_LIMIT, "Weighing all answers", 0.3)
+        say("all answers weighed together")
         requester.post(f"{path}/close")
         return found[0]
 

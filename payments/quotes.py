@@ -21,7 +21,7 @@ from payments.dues import Cost, expected_cost
 from payments.fx import NoExchangeRate
 from payments.money import ceil_minor, floor_minor
 from payments.terms import PayTerms, terms_of
-from tasks.batches import Batch
+from tasks.batches import Batch, item_counts
 from tasks.items import Slot, SlotState
 from tasks.people import Person, Role
 
@@ -112,7 +112,7 @@ class Offer:
 def quote(session: Session, batch: Batch, now: datetime) -> Quote:
     """Say what all wanted answers of a batch cost. Raises NoTerms, NoRule, NoExchangeRate."""
     terms = terms_of(session, batch.id)
-    answers = _wanted(session, batch.id)
+    answers = _wanted(session, batch)
     places = _places(session, batch, terms, now)
     slow = max(one.slow for one in places)
     people = sum(one.workers for one in places)
@@ -208,9 +208,12 @@ def worker_offer(
     )
 
 
-def _wanted(session: Session, batch_id: UUID) -> int:
-    query = select(func.count()).where(Slot.batch_id == batch_id, Slot.state != SlotState.WITHDRAWN)
-    return session.scalar(query) or 0
+def _wanted(session: Session, batch: Batch) -> int:
+    """Count the answers that money is set aside for: the slots, and what items are expected to need beyond them."""
+    query = select(func.count()).where(Slot.batch_id == batch.id, Slot.state != SlotState.WITHDRAWN)
+    beyond = batch.answers_expected - batch.answers_wanted
+    more = beyond * item_counts(session, [batch.id])[batch.id] if beyond else 0
+    return (session.scalar(query) or 0) + more
 
 
 def _places(session: Session, batch: Batch, terms: PayTerms, now: datetime) -> list[PlaceQuote]:

@@ -4,6 +4,7 @@ Submitting is idempotent by the client's submission id. Who answered and when ar
 refused only if the item was never served to that worker or if it does not fit the definition; late is never a reason.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -87,17 +88,17 @@ def submit(
         assignment.state = AssignmentState.SUBMITTED
         assignment.ended_at = now
     answer = _add_version(session, assignment, submission_id, value, now)
-    enqueue(session, "tasks.check_item", assignment.item_id)
+    enqueue(session, "tasks.check_items", [assignment.item_id])
     return Stored(answer, assignment, duplicate=False, first=first)
 
 
-def answers_to(session: Session, item_id: int) -> list[Answer]:
-    """Give the current answers to an item, in the order of their coming."""
-    return list(
-        session.scalars(
-            select(Answer).where(Answer.item_id == item_id, Answer.is_current).order_by(Answer.id)
-        )
-    )
+def answers_to(session: Session, item_ids: Sequence[int]) -> dict[int, list[Answer]]:
+    """Give the current answers to each of these items, in the order of their coming."""
+    found: dict[int, list[Answer]] = {item_id: [] for item_id in item_ids}
+    query = select(Answer).where(Answer.item_id.in_(item_ids), Answer.is_current).order_by(Answer.id)
+    for answer in session.scalars(query.execution_options(populate_existing=True)):
+        found[answer.item_id].append(answer)
+    return found
 
 
 def current_answer(session: Session, assignment_id: UUID) -> Answer | None:

@@ -47,13 +47,25 @@ class BatchState(StrEnum):
     CLOSED = "closed"
 
 
+class Redundancy(StrEnum):
+    """How many answers an item gets: as many as it takes (`tasks/redundancy.py`), or a fixed number."""
+
+    ADAPTIVE = "adaptive"
+    FIXED = "fixed"
+
+
 class Batch(Base):
-    """Items uploaded together."""
+    """Items uploaded together.
+
+    An item gets `answers_wanted` answers, and more one at a time where they do not decide it, up to `answers_max`;
+    money is set aside for `answers_expected` on average.
+    """
 
     __tablename__ = "batch"
     __table_args__ = (
         CheckConstraint("answers_wanted BETWEEN 1 AND 100", name="answers_wanted"),
         CheckConstraint("answers_max >= answers_wanted", name="answers_max"),
+        CheckConstraint("answers_expected BETWEEN answers_wanted AND answers_max", name="answers_expected"),
         CheckConstraint("lease_seconds BETWEEN 60 AND 86400", name="lease_seconds"),
     )
 
@@ -63,8 +75,10 @@ class Batch(Base):
     name: Mapped[str]
     state: Mapped[str] = mapped_column(default=BatchState.DRAFT)
     pause_reason: Mapped[str] = mapped_column(default="")
+    redundancy: Mapped[str] = mapped_column(default=Redundancy.FIXED)
     answers_wanted: Mapped[int]
     answers_max: Mapped[int]
+    answers_expected: Mapped[int]
     lease_seconds: Mapped[int]
     languages: Mapped[list[str]] = mapped_column(default=list)
     content_classes: Mapped[list[str]] = mapped_column(default=list)
@@ -103,8 +117,10 @@ def create_batch(
     definition: Definition,
     name: str,
     now: datetime,
+    redundancy: Redundancy = Redundancy.FIXED,
     answers_wanted: int = 3,
     answers_max: int | None = None,
+    answers_expected: int | None = None,
     lease_seconds: int = 900,
     languages: list[str] | None = None,
 ) -> Batch:
@@ -119,7 +135,9 @@ def create_batch(
         name=name,
         state=BatchState.DRAFT,
         pause_reason="",
+        redundancy=redundancy,
         answers_wanted=answers_wanted,
+        answers_expected=answers_expected if answers_expected is not None else answers_wanted,
         answers_max=answers_max if answers_max is not None else answers_wanted + 2,
         lease_seconds=lease_seconds,
         languages=languages or [],

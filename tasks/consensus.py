@@ -1,38 +1,44 @@
 """Consensus is the outcome for one item: what its answers say together, and whether they are enough.
 
-Each answer has its item looked at again from its stored answers, so a message that comes twice or late changes
-nothing. Disagreement is kept: the distribution stands beside the winner, and what stays undecided at the most
-answers is contested, never forced. Nothing here has anything to do with what workers are owed.
+Disagreement is kept: the distribution stands beside the winner, and what stays undecided at the most answers is
+contested, never forced: it is published as it is, or a person decides with a reason. An item whose answer is known
+beforehand is no question. Nothing here has anything to do with what workers are owed.
 """
 
-import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, func, select, update
+from sqlalchemy import BigInteger, ForeignKey, Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from schemas.answers import comparable
-from schemas.definition import TaskDefinition
-from schemas.fields import Field
-from tasks import aggregators, agreement
-from tasks.aggregators.boxes import combine_boxes
-from tasks.aggregators.spans import combine_spans
-from tasks.answers import Answer, answers_to
-from tasks.batches import Batch, BatchState
+from schemas.answers import AnswerValidator
+from schemas.words import listed
+from tasks.answers import Answer
+from tasks.batches import Batch
 from tasks.db import Base
-from tasks.distances import alike, has_majority
-from tasks.items import Item, Slot, SlotState, add_slot
+from tasks.decisions import DecisionKind, record
+from tasks.errors import Conflict, Invalid
+from tasks.fits import Fit
+from tasks.items import Item, Slot, SlotState
 from tasks.projects import Definition
 
-LABEL_KINDS = ("choice", "rating")
-"""Kinds of field whose answer is one label of a closed list."""
-COMBINED = {"spans": combine_spans, "boxes": combine_boxes}
-"""Kinds of field whose answers are brought together part by part, once more than half of them are alike."""
+UNDER_WAY: Final = (SlotState.WAITING, SlotState.OPEN, SlotState.LEASED)
+REASON_CHARS_MAX: Final = 1000
+
+
+class NotContested(Conflict):
+    """Only an item on which workers stayed divided is decided by a person."""
+
+
+class NoReason(Invalid):
+    """Write why you decide so, in up to 1,000 characters; it stays with the decision."""
+
+
+class WrongChoice(Invalid):
+    """Choose one of the labels of this question."""
 
 
 class ConsensusState(StrEnum):
@@ -41,6 +47,8 @@ class ConsensusState(StrEnum):
     COLLECTING = "collecting"
     SETTLED = "settled"
     CONTESTED = "contested"
+    ADJUDICATED = "adjudicated"
+    KNOWN = "known"
 
 
 class Consensus(Base):
@@ -48,6 +56,7 @@ class Consensus(Base):
 
     `fields` holds winner, distribution and agreement by field name, from the item's own answers; `weighed` holds
     winner and confidence from all of the batch's answers together, in which who answers reliably weighs more.
+    `chosen` holds what a person decided where workers stayed divided: labels by field, or none of them.
     """
 
     __tablename__ = "consensus"
@@ -60,27 +69,7 @@ class Consensus(Base):
     fields: Mapped[dict[str, Any]]
     computed_at: Mapped[datetime]
     weighed: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    weighed_at: Mapped[datetime | None]
-
-
-def check_item(session: Session, item_id: int, now: datetime) -> Consensus | None:
-    """Look at one item's answers: settled, contested, or one more answer is asked for (its slot waits for funding)."""
-    item = session.scalar(select(Item).where(Item.id == item_id).with_for_update(key_share=True))
-    if item is None:
-        return None
-    batch = session.get_one(Batch, item.batch_id)
-    definition = session.get_one(Definition, batch.definition_id).parsed()
-    answers = answers_to(session, item_id)
-    fields = {field.name: _field_outcome(field, answers) for field in definition.fields}
-    state = _state(batch, len(answers), definition, fields)
-    consensus = session.get(Consensus, item_id) or Consensus(item_id=item_id, batch_id=batch.id, weighed={})
-    consensus.state, consensus.answers, consensus.fields = state, len(answers), fields
-    consensus.computed_at = now
-    session.add(consensus)
-    if state == ConsensusState.COLLECTING and len(answers) >= batch.answers_wanted:
-        _ask_one_more(session, item, batch)
-    session.flush()
-    return consensus
+    chosen: Mapped[dict[str, Any] | None]
 
 
 def unchecked_items(session: Session, limit: int = 1000) -> list[int]:
@@ -101,50 +90,6 @@ def unchecked_items(session: Session, limit: int = 1000) -> list[int]:
     return list(session.scalars(query))
 
 
-def refit(session: Session, batch: Batch, now: datetime) -> int:
-    """Weigh all answers of a batch together for its fields with one label each; does nothing if none are new.
-
-    Gives how many items were weighed.
-    """
-    newest = session.scalar(select(func.max(Answer.submitted_at)).where(Answer.batch_id == batch.id))
-    weighed_at = session.scalar(select(func.max(Consensus.weighed_at)).where(Consensus.batch_id == batch.id))
-    if newest is None or (weighed_at is not None and weighed_at >= newest):
-        return 0
-    definition = session.get_one(Definition, batch.definition_id).parsed()
-    found: dict[int, dict[str, Any]] = {}
-    for field in definition.fields:
-        if field.kind in LABEL_KINDS:
-            outcome = aggregators.mix(field_answers(session, batch.id, field))
-            for item, label, confidence in zip(
-                outcome.items, outcome.labels, outcome.confidence, strict=True
-            ):
-                value = None if label is None else json.loads(label)
-                found.setdefault(int(item), {})[field.name] = {
-                    "winner": value,
-                    "confidence": round(float(confidence), 6),
-                }
-    known = session.scalars(select(Consensus.item_id).where(Consensus.batch_id == batch.id)).all()
-    rows = [
-        {"item_id": item_id, "weighed": found[item_id], "weighed_at": now}
-        for item_id in known
-        if item_id in found
-    ]
-    if rows:
-        session.execute(update(Consensus), rows)
-    return len(rows)
-
-
-def field_answers(session: Session, batch_id: UUID, field: Field) -> agreement.Answers:
-    """Give a field's answers for measures of agreement, over the field's own labels where these are a closed list."""
-    classes = (
-        [comparable(field.kind, option.value) for option in field.options]
-        if field.kind in LABEL_KINDS
-        else None
-    )
-    rows = [(str(item_id), worker, label) for item_id, worker, label in label_rows(session, batch_id, field)]
-    return agreement.Answers.of(rows, classes)
-
-
 def state_counts(session: Session, batch_id: UUID) -> dict[str, int]:
     """Count a batch's items by what is known of them."""
     rows = session.execute(
@@ -153,25 +98,9 @@ def state_counts(session: Session, batch_id: UUID) -> dict[str, int]:
     return dict.fromkeys(ConsensusState, 0) | {state: count for state, count in rows}  # noqa: C416
 
 
-def label_rows(session: Session, batch_id: UUID, field: Field) -> list[tuple[int, str, str]]:
-    """Give (item, worker, label) for one field of a batch's current answers, for measures of agreement."""
-    query = (
-        select(Answer.item_id, Answer.worker_id, Answer.value[field.name])
-        .where(Answer.batch_id == batch_id, Answer.is_current)
-        .order_by(Answer.id)
-    )
-    return [
-        (item_id, str(worker_id), comparable(field.kind, value))
-        for item_id, worker_id, value in session.execute(query)
-        if value is not None
-    ]
-
-
 def is_complete(session: Session, batch: Batch) -> bool:
     """Tell whether every item that can be answered has been decided."""
-    wanted = select(Slot.id).where(
-        Slot.batch_id == batch.id, Slot.state.in_([SlotState.WAITING, SlotState.OPEN, SlotState.LEASED])
-    )
+    wanted = select(Slot.id).where(Slot.batch_id == batch.id, Slot.state.in_(UNDER_WAY))
     if session.scalar(wanted.limit(1)) is not None:
         return False
     undecided = select(Item.id).where(
@@ -184,41 +113,83 @@ def is_complete(session: Session, batch: Batch) -> bool:
     return session.scalar(undecided.limit(1)) is None
 
 
-def _state(batch: Batch, count: int, definition: TaskDefinition, fields: dict[str, Any]) -> ConsensusState:
-    if count < batch.answers_wanted:
-        return ConsensusState.COLLECTING
-    deciding = [field.name for field in definition.fields if field.required]
-    if all(fields[name]["winner"] is not None for name in deciding):
-        return ConsensusState.SETTLED
-    return ConsensusState.COLLECTING if count < batch.answers_max else ConsensusState.CONTESTED
-
-
-def _field_outcome(field: Field, answers: Sequence[Answer]) -> dict[str, Any]:
-    values = [answer.value[field.name] for answer in answers if answer.value.get(field.name) is not None]
-    labels = [comparable(field.kind, value) for value in values]
-    counts = Counter(labels)
-    ranked = counts.most_common(2)
-    leads = bool(ranked) and (len(ranked) == 1 or ranked[0][1] > ranked[1][1])
-    winner = values[labels.index(ranked[0][0])] if leads else None
-    if field.kind in COMBINED:
-        winner = COMBINED[field.kind](values) if has_majority(field.kind, labels) else None
-    pairs = len(labels) * (len(labels) - 1) // 2
-    return {
-        "winner": winner,
-        "distribution": [
-            {"value": values[labels.index(label)], "answers": n} for label, n in counts.most_common()
-        ],
-        "agreement": {"alike": alike(field.kind, labels), "pairs": pairs},
-    }
-
-
-def _ask_one_more(session: Session, item: Item, batch: Batch) -> None:
-    if batch.state == BatchState.CLOSED or item.broken_at is not None:
-        return
-    under_way = session.scalar(
-        select(func.count()).where(
-            Slot.item_id == item.id, Slot.state.in_([SlotState.WAITING, SlotState.OPEN, SlotState.LEASED])
+def contested_items(session: Session, batch_id: UUID, limit: int) -> list[tuple[Item, Consensus]]:
+    """Give items that are contested and wait for a person, in the upload's order."""
+    query = (
+        select(Item, Consensus)
+        .join(Consensus, Consensus.item_id == Item.id)
+        .where(
+            Consensus.batch_id == batch_id,
+            Consensus.state == ConsensusState.CONTESTED,
+            Consensus.chosen.is_(None),
         )
+        .order_by(Item.line, Item.id)
+        .limit(limit)
     )
-    if not under_way:
-        add_slot(session, item)
+    return [(item, consensus) for item, consensus in session.execute(query)]
+
+
+def answers_per_item(session: Session, batch_id: UUID) -> dict[int, int]:
+    """Count a batch's items by how many answers they have; items without any are left out."""
+    query = select(Consensus.answers, func.count()).where(Consensus.batch_id == batch_id)
+    return {answers: count for answers, count in session.execute(query.group_by(Consensus.answers))}  # noqa: C416
+
+
+def adjudicate(
+    session: Session, item: Item, chosen: Mapping[str, Any], reason: str, *, person_id: UUID, now: datetime
+) -> Consensus:
+    """Let a person decide a contested item, with a reason that stays. Raises NotContested, NoReason, WrongChoice."""
+    batch = session.get_one(Batch, item.batch_id)
+    definition = session.get_one(Definition, batch.definition_id).parsed()
+    if not chosen or AnswerValidator(definition).problems(dict(chosen), item.data, partial=True):
+        raise WrongChoice
+    found = _decided(session, item, dict(chosen), reason, DecisionKind.ADJUDICATED, person_id, now)
+    found.state = ConsensusState.ADJUDICATED
+    found.fields = {
+        name: one | ({"winner": chosen[name]} if name in chosen else {}) for name, one in found.fields.items()
+    }
+    session.flush()
+    return found
+
+
+def publish(session: Session, item: Item, reason: str, *, person_id: UUID, now: datetime) -> Consensus:
+    """Let a contested item stand as it is, as a distribution. Raises NotContested, NoReason."""
+    found = _decided(session, item, {}, reason, DecisionKind.PUBLISHED, person_id, now)
+    session.flush()
+    return found
+
+
+def winners(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the label of each field that has one."""
+    return {name: one["winner"] for name, one in fields.items() if one["winner"] is not None}
+
+
+def _decided(
+    session: Session,
+    item: Item,
+    chosen: dict[str, Any],
+    reason: str,
+    kind: DecisionKind,
+    person_id: UUID,
+    now: datetime,
+) -> Consensus:
+    session.execute(select(Item.id).where(Item.id == item.id).with_for_update(key_share=True))
+    found = session.get(Consensus, item.id, populate_existing=True)
+    if found is None or found.state != ConsensusState.CONTESTED:
+        raise NotContested
+    if not reason.strip() or len(reason) > REASON_CHARS_MAX:
+        raise NoReason(field="reason")
+    found.chosen = chosen
+    row = {
+        "item_id": item.id,
+        "batch_id": item.batch_id,
+        "kind": kind,
+        "answers": found.answers,
+        "winners": chosen,
+        "fit_version": session.scalar(select(Fit.version).where(Fit.batch_id == item.batch_id)),
+        "reason": listed([reason.strip()]),
+        "person_id": person_id,
+        "at": now,
+    }
+    record(session, [row])
+    return found

@@ -5,7 +5,7 @@ no two workers walking the same way. A slot waits until its answer is funded; th
 """
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -18,7 +18,7 @@ from sqlalchemy import (
     Identity,
     Index,
     UniqueConstraint,
-    func,
+    insert,
     select,
     text,
     update,
@@ -114,19 +114,33 @@ def add_items(session: Session, batch_id: UUID, rows: Collection[dict[str, Any]]
     return int(session.scalars(ADD, values).one())
 
 
-def add_slot(session: Session, item: Item) -> Slot:
-    """Ask for one more answer to an item; the slot waits for its funding. The caller holds the item's lock."""
-    last = session.scalar(select(func.max(Slot.copy)).where(Slot.item_id == item.id)) or 0
-    slot = Slot(
-        item_id=item.id,
-        batch_id=item.batch_id,
-        copy=last + 1,
-        state=SlotState.WAITING,
-        order_key=random.randrange(ORDER_KEYS),  # noqa: S311
-    )
-    session.add(slot)
-    session.flush()
-    return slot
+def add_slots(session: Session, wanted: Iterable[tuple[int, UUID, int]]) -> None:
+    """Ask for one more answer to items, given as (item, batch, copy); the slots wait for their funding.
+
+    The caller holds the items' locks and knows their highest copies.
+    """
+    rows = [
+        {
+            "item_id": item_id,
+            "batch_id": batch_id,
+            "copy": copy,
+            "state": SlotState.WAITING,
+            "order_key": random.randrange(ORDER_KEYS),  # noqa: S311
+        }
+        for item_id, batch_id, copy in wanted
+    ]
+    if rows:
+        session.execute(insert(Slot), rows)
+
+
+def withdraw_slots(session: Session, item_ids: Collection[int]) -> None:
+    """Take back what nobody has begun of items that need no more answers."""
+    if item_ids:
+        session.execute(
+            update(Slot)
+            .where(Slot.item_id.in_(item_ids), Slot.state.in_([SlotState.WAITING, SlotState.OPEN]))
+            .values(state=SlotState.WITHDRAWN)
+        )
 
 
 def open_slots(session: Session, batch_id: UUID, count: int) -> int:

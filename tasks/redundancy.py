@@ -246,6 +246,26 @@ def decide(
     return decision
 
 
+def decide_fixed(n: int, *, leads: bool, least: int, most: int) -> Decision:
+    """Decide where the number of answers is fixed: more only as long as none of the answers leads."""
+    if n < least:
+        return Decision(Next.ONE_MORE, None, None, _BEGINS, {"n": n, "least": least})
+    if leads:
+        return Decision(Next.ENOUGH, None, None, _LEADS, {"n": n})
+    if n >= most:
+        return Decision(Next.CONTESTED, None, None, _NONE_LEADS_AT_MOST, {"n": n})
+    return Decision(Next.ONE_MORE, None, None, _NONE_LEADS, {"n": n})
+
+
+def together(decisions: Sequence[Decision]) -> Decision:
+    """Join the decisions about an item's fields: it is decided once all of them are."""
+    for wanted in (Next.ONE_MORE, Next.CONTESTED, Next.WAIT):
+        for decision in decisions:
+            if decision.next == wanted:
+                return decision
+    return decisions[0]
+
+
 def _by_model(
     model: Model, chances: Sequence[float], n: int, least: int, most: int, *, settled: bool
 ) -> Decision:
@@ -301,6 +321,9 @@ _LEVEL: Final = Words("Still undecided at the most answers: one label is %(lead)
 _SHORT_LEAD: Final = Words(
     "One label is %(lead)s votes ahead after %(n)s answers; as long as the crowd is not known, %(needed)s are wanted."
 )
+_LEADS: Final = Words("The wanted answers are there and one leads (%(n)s answers).")
+_NONE_LEADS: Final = Words("None of the %(n)s answers leads.")
+_NONE_LEADS_AT_MOST: Final = Words("Still undecided at the most answers: none of the %(n)s leads.")
 _WAITS: Final = Words("The answers agree; it is decided as soon as more is known of the crowd.")
 
 

@@ -342,6 +342,8 @@ def _value(kind: msgspec.inspect.Type) -> Any:
         return _value(kind.types[0])
     if isinstance(kind, msgspec.inspect.LiteralType):
         return kind.values[0]
+    if isinstance(kind, msgspec.inspect.EnumType):
+        return next(iter(kind.cls)).value
     if isinstance(kind, msgspec.inspect.StructType):
         return {field.encode_name: _value(field.type) for field in kind.fields}
     return MAKERS[type(kind)]

@@ -30,7 +30,7 @@ from annotate.app import create_app
 from annotate.settings import WebSettings
 from annotate.visit import CLOCK_HEADER, COOKIE
 from payments.reports import Report
-from tasks import clock, consensus, intake
+from tasks import clock, consensus, intake, refits
 from tasks.db import Base, engine_for, transaction
 from tasks.people import Person, Role
 from tasks.settings import TaskSettings
@@ -55,14 +55,17 @@ class Site:
             yield made
 
     def work_off(self) -> None:
-        """Do what a worker process would: all imports, all looks at items, all reports that were asked for."""
+        """Do what a worker process would: imports, looks at items, refits, reports that were asked for."""
         with self.session() as session:
             uploads, items = intake.waiting_uploads(session), consensus.unchecked_items(session)
             reports = session.scalars(select(Report.id).where(Report.ended_at.is_(None))).all()
         for upload_id in uploads:
             tasks.jobs.import_upload(str(upload_id))
-        for item_id in items:
-            annotate.jobs.check_item(item_id)
+        annotate.jobs.check_items(items)
+        with self.session() as session:
+            stale = refits.stale_batches(session)
+        for batch_id in stale:
+            annotate.jobs.refit_batch(str(batch_id))
         for report_id in reports:
             payments.jobs.make_report(str(report_id))
 

@@ -100,7 +100,7 @@ def test_marks_lie_in_something_that_reaches_as_far(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in made.upload().splitlines()]
     assert made.kind == "spans"
     assert [len(line["data"]["text"]) for line in lines] == [9, 7]
-    assert lines[1]["gold"] == {"label": [{"start": 0, "end": 7, "label": "mark"}]}
+    assert not [line for line in lines if "gold" in line]
     checker = AnswerValidator(parse(made.definition()))
     assert not checker.problems({"label": made.value(rows[0][2])}, lines[0]["data"])
 

@@ -25,7 +25,7 @@ from payments.terms import NoTerms, terms_of
 from tasks import batches
 from tasks.assignments import AssignmentState, claim
 from tasks.batches import Batch, BatchEmpty, BatchState, close_batch, slot_counts
-from tasks.items import Item, SlotState, add_slot
+from tasks.items import Item, SlotState, add_slots
 from tasks.people import Person
 from tasks.projects import Project
 
@@ -159,7 +159,7 @@ def test_an_extra_slot_opens_only_while_the_reserve_carries_it(
     )
     item = session.scalars(select(Item).where(Item.batch_id == batch.id)).first()
     assert item is not None
-    add_slot(session, item)
+    add_slots(session, [(item.id, item.batch_id, 100)])
     # All three are open, so the whole reserve is spoken for.
     assert funding.open_waiting(session, batch, now) == 0
     assert slot_counts(session, [batch.id])[batch.id][SlotState.WAITING] == 1

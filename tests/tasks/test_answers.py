@@ -57,7 +57,7 @@ def test_a_change_is_a_new_version_and_one_vote(session: Session, now: datetime)
     changed = submit(session, held, NEGATIVE, now)
     assert changed.answer.version == 2
     assert not changed.first
-    assert [one.value for one in answers.answers_to(session, held.item_id)] == [NEGATIVE]
+    assert [one.value for one in answers.answers_to(session, [held.item_id])[held.item_id]] == [NEGATIVE]
 
 
 def test_a_late_answer_takes_its_slot_back_if_it_is_free(session: Session, now: datetime) -> None:
@@ -79,7 +79,7 @@ def test_a_late_answer_is_kept_as_surplus_if_its_slot_is_gone(session: Session, 
     submit(session, other, POSITIVE, later)
     stored = submit(session, held, POSITIVE, later)
     assert stored.assignment.surplus
-    assert len(answers.answers_to(session, held.item_id)) == 2
+    assert len(answers.answers_to(session, [held.item_id])[held.item_id]) == 2
 
 
 def test_nobody_answers_what_was_not_served_to_them(session: Session, now: datetime) -> None:

@@ -8,7 +8,7 @@ from factories import served
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tasks import answers, assignments, consensus, items
+from tasks import answers, assignments, consensus, fits, items, looks, refits
 from tasks.batches import Batch
 from tasks.consensus import ConsensusState
 from tasks.items import Item, Slot, SlotState
@@ -26,9 +26,8 @@ def answer(session: Session, batch: Batch, label: str, now: datetime) -> int:
 
 def look(session: Session, batch: Batch, now: datetime) -> consensus.Consensus:
     item = session.scalars(select(Item).where(Item.batch_id == batch.id)).one()
-    found = consensus.check_item(session, item.id, now)
-    assert found is not None
-    return found
+    looks.check_items(session, [item.id], now)
+    return session.get_one(consensus.Consensus, item.id, populate_existing=True)
 
 
 def test_enough_answers_with_a_leader_settle(session: Session, now: datetime) -> None:
@@ -75,10 +74,15 @@ def test_weighing_all_answers_is_done_once_for_the_same_answers(session: Session
     for label in ("positive", "positive", "negative"):
         answer(session, batch, label, now)
     look(session, batch, now)
-    assert consensus.refit(session, batch, now) == 1
-    assert consensus.refit(session, batch, now) == 0
+    refits.refit(session, batch, now)
     session.expire_all()
     assert look(session, batch, now).weighed["sentiment"]["winner"] == "positive"
+    fit = fits.find_fit(session, batch.id)
+    assert fit is not None
+    assert (fit.version, fit.answers) == (1, 3)
+    assert refits.refit(session, batch, now) == []
+    session.expire_all()
+    assert fit.version == 1
 
 
 def test_marks_that_share_nothing_are_no_consensus(session: Session, now: datetime) -> None:

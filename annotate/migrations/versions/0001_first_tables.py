@@ -20,6 +20,10 @@ GUARDS = (
     END $$
     """,
     """
+    CREATE OR REPLACE TRIGGER item_decision_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON item_decision
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+    """,
+    """
     CREATE OR REPLACE TRIGGER work_place_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON work_place
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
     """,
@@ -528,14 +532,19 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("pause_reason", sa.String(), nullable=False),
+        sa.Column("redundancy", sa.String(), nullable=False),
         sa.Column("answers_wanted", sa.Integer(), nullable=False),
         sa.Column("answers_max", sa.Integer(), nullable=False),
+        sa.Column("answers_expected", sa.Integer(), nullable=False),
         sa.Column("lease_seconds", sa.Integer(), nullable=False),
         sa.Column("languages", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("content_classes", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "answers_expected BETWEEN answers_wanted AND answers_max", name=op.f("ck_batch_answers_expected")
+        ),
         sa.CheckConstraint("answers_max >= answers_wanted", name=op.f("ck_batch_answers_max")),
         sa.CheckConstraint("answers_wanted BETWEEN 1 AND 100", name=op.f("ck_batch_answers_wanted")),
         sa.CheckConstraint("lease_seconds BETWEEN 60 AND 86400", name=op.f("ck_batch_lease_seconds")),
@@ -793,12 +802,42 @@ def upgrade() -> None:
         sa.Column("fields", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("computed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("weighed", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("weighed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("chosen", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_consensus_batch_id_batch")),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_consensus_item_id_item")),
         sa.PrimaryKeyConstraint("item_id", name=op.f("pk_consensus")),
     )
     op.create_index("ix_consensus_batch_state", "consensus", ["batch_id", "state"], unique=False)
+    op.create_table(
+        "fit",
+        sa.Column("batch_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("answers", sa.Integer(), nullable=False),
+        sa.Column("last_answer_id", sa.BigInteger(), nullable=False),
+        sa.Column("agreement", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("models", sa.LargeBinary(), nullable=False),
+        sa.Column("computed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_fit_batch_id_batch")),
+        sa.PrimaryKeyConstraint("batch_id", name=op.f("pk_fit")),
+    )
+    op.create_table(
+        "item_decision",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("batch_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("answers", sa.Integer(), nullable=False),
+        sa.Column("winners", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("fit_version", sa.Integer(), nullable=True),
+        sa.Column("reason", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_item_decision_batch_id_batch")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_item_decision_item_id_item")),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_item_decision_person_id_person")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_item_decision")),
+    )
+    op.create_index("ix_item_decision_item", "item_decision", ["item_id", "id"], unique=False)
     op.create_table(
         "slot",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
