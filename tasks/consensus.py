@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, func, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from schemas.answers import AnswerValidator
@@ -69,7 +70,7 @@ class Consensus(Base):
     fields: Mapped[dict[str, Any]]
     computed_at: Mapped[datetime]
     weighed: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    chosen: Mapped[dict[str, Any] | None]
+    chosen: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 def unchecked_items(session: Session, limit: int = 1000) -> list[int]:

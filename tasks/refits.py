@@ -174,8 +174,9 @@ def _locked(session: Session, batch: Batch, now: datetime) -> Fit | None:
 
 
 def _gold(session: Session, batch_id: UUID) -> dict[int, Mapping[str, Any]]:
-    query = select(Item.id, Item.gold).where(Item.batch_id == batch_id, Item.gold.is_not(None))
-    return {item_id: gold for item_id, gold in session.execute(query) if gold}
+    known = func.jsonb_typeof(Item.gold) == "object"  # an item without gold may hold a JSON null
+    query = select(Item.id, Item.gold).where(Item.batch_id == batch_id, known)
+    return {item_id: gold for item_id, gold in session.execute(query)}  # noqa: C416
 
 
 def _model(field: Field, answers: Answers, gold: Mapping[str, str], version: int) -> dict[str, Model]:
