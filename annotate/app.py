@@ -27,6 +27,7 @@ from annotate.audit_reports import ReportApi, ReportPages
 from annotate.balance import BalanceApi, BalancePages
 from annotate.batches import BatchApi, BatchPages
 from annotate.broken_items import BrokenApi, BrokenPages
+from annotate.consensus_views import ConsensusApi, ConsensusPages
 from annotate.exclusions import ExclusionApi, ExclusionPages
 from annotate.exports import Exports
 from annotate.help import Help
@@ -116,6 +117,8 @@ def controllers() -> list[Any]:
         ProjectsApi,
         BatchPages,
         BatchApi,
+        ConsensusPages,
+        ConsensusApi,
         BrokenPages,
         BrokenApi,
         ExclusionPages,

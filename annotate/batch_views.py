@@ -2,12 +2,13 @@
 
 import csv
 import io
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from litestar import Response
 
-from annotate import broken_items, heartbeat
+from annotate import broken_items, consensus_views, heartbeat
 from annotate.quote_views import quote_context
 from annotate.visit import Visit
 from payments import funding, reserves, terms, wages
@@ -24,6 +25,8 @@ from tasks.items import SlotState
 from tasks.projects import Definition, Project
 
 PROBLEMS_SHOWN = 100
+SKEWED = 0.2
+"""Where alpha and AC1 are further apart than this, some labels are rare."""
 MEASURES = ("alpha", "percent", "ac1")
 NOT_WEIGHED = Words("Not measured yet; that is done within a minute of the first answers.")
 
@@ -58,6 +61,7 @@ def batch_page(
         pictures=any(part.kind == "image" for part in parsed.show),
         media_origins=visit.tasks.fairlabel_media_origins.split(),
         broken=broken_items.listed(visit, batch),
+        rule=consensus_views.rule(batch),
         **live_context(visit, batch),
     )
 
@@ -95,13 +99,17 @@ def live_context(visit: Visit, batch: Batch) -> dict[str, Any]:
     uploads = intake.uploads_of(visit.session, [batch.id])[batch.id]
     importing = any(upload.state == UploadState.RECEIVED for upload in uploads)
     bad = intake.problems_of(visit.session, [upload.id for upload in uploads[:1]], PROBLEMS_SHOWN)
+    stands = None if batch.state == BatchState.DRAFT else standing(visit, batch)
     return {
         "batch": batch,
         "uploads": uploads,
         "how_far": _how_far(visit, uploads),
         "problems": [bad_row(visit, row) for rows in bad.values() for row in rows],
         "items": item_counts(visit.session, [batch.id])[batch.id],
-        "standing": None if batch.state == BatchState.DRAFT else standing(visit, batch),
+        "standing": stands,
+        "per_item": consensus_views.answers_plots(visit, batch) if stands else None,
+        "per_settled": consensus_views.cost_per_settled(visit, batch, stands["states"]) if stands else [],
+        "as_of": stands and stands["agreement_as_of"] and datetime.fromisoformat(stands["agreement_as_of"]),
         "reserve": _reserve(visit, batch),
         "costs": wages.batch_cost(visit.session, batch.id),
         "moving": importing or batch.state == BatchState.OPEN,
@@ -254,5 +262,7 @@ def _agreement(visit: Visit, batch: Batch, fit: Fit | None) -> list[dict[str, An
             name: {"value": one[name]["value"], "why": visit.formats.say(put_together(one[name]["why"]))}
             for name in MEASURES
         }
-        made.append({"field": field.name, "label": field.label} | one | said)
+        alpha, ac1 = one["alpha"]["value"], one["ac1"]["value"]
+        skewed = alpha is not None and ac1 is not None and abs(ac1 - alpha) > SKEWED
+        made.append({"field": field.name, "label": field.label} | one | said | {"skewed": skewed})
     return made

@@ -17,14 +17,13 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Redirect
 
-from annotate import access, batch_views
+from annotate import access, answer_counts, batch_views
 from annotate.batch_views import as_json, batch_page, upload_json
 from annotate.forms import FORM_TYPES
 from annotate.i18n import LANGUAGES
 from annotate.quote_views import quote_json
 from annotate.visit import Visit, before_the_body
 from payments import funding, terms
-from schemas.definition import TaskDefinition
 from schemas.uploads import FILE_BYTES_MAX
 from schemas.words import Words
 from tasks import batches, intake, looks, projects, redundancy
@@ -117,7 +116,7 @@ class BatchPages(Controller):
         try:
             asked = NewBatch(
                 name=visit.text("name", 200),
-                **_answers_from_form(visit),
+                **answer_counts.from_form(visit),
                 languages=[languages] if isinstance(languages, str) else list(languages),
             )
             batch = make_batch(visit, project, asked)
@@ -316,7 +315,9 @@ def make_batch(visit: Visit, project: Project, asked: NewBatch) -> Batch:
         raise Invalid("A lease lasts from 60 to 86,400 seconds.", field="lease_seconds")
     definition = projects.latest_definition(visit.session, project.id)
     assert definition is not None
-    answers = _answers(asked, definition.parsed())
+    answers = answer_counts.asked_for(
+        definition.parsed(), asked.redundancy, asked.answers_wanted, asked.answers_max
+    )
     return batches.create_batch(
         visit.session,
         project=project,
@@ -327,39 +328,6 @@ def make_batch(visit: Visit, project: Project, asked: NewBatch) -> Batch:
         languages=[language for language in asked.languages if len(language) <= 10][:20],
         now=visit.now,
     )
-
-
-def _answers(asked: NewBatch, definition: TaskDefinition) -> dict[str, Any]:
-    """Say how many answers an item gets: at first, at most, and on average for the reserve. Raises Invalid."""
-    least = looks.beginning(definition)
-    if asked.redundancy == Redundancy.ADAPTIVE and least is None:
-        raise Invalid(
-            "As many answers as it takes is for questions with one label of a closed list; ask for a fixed number.",
-            field="redundancy",
-        )
-    given = asked.answers_wanted
-    adaptive = asked.redundancy == Redundancy.ADAPTIVE or (asked.redundancy is None and given is None)
-    if adaptive and least is not None:
-        most = asked.answers_max if asked.answers_max is not None else redundancy.MOST
-        wanted = given if given is not None else min(least, most)
-        expected = min(most, max(wanted, redundancy.EXPECTED))
-        kind = Redundancy.ADAPTIVE
-    else:
-        wanted = expected = 3 if given is None else given
-        most = wanted + 2 if asked.answers_max is None else asked.answers_max
-        kind = Redundancy.FIXED
-    if not 1 <= wanted <= 100:
-        raise Invalid("Ask for 1 to 100 answers per item.", field="answers_wanted")
-    if not wanted <= most <= 200:
-        raise Invalid("The most answers per item cannot be fewer than the wanted ones.", field="answers_max")
-    return {"redundancy": kind, "answers_wanted": wanted, "answers_max": most, "answers_expected": expected}
-
-
-def _answers_from_form(visit: Visit) -> dict[str, Any]:
-    """Read how many answers are asked for: a fixed number, or at most so many."""
-    if visit.text("redundancy", 10) == Redundancy.ADAPTIVE:
-        return {"redundancy": Redundancy.ADAPTIVE, "answers_max": whole(visit, "answers_max")}
-    return {"redundancy": Redundancy.FIXED, "answers_wanted": whole(visit, "answers_wanted")}
 
 
 def open_batch(visit: Visit, batch: Batch) -> None:
@@ -393,18 +361,10 @@ def terms_from_form(visit: Visit) -> Terms:
     return Terms(
         currency=visit.text("currency", 3).upper(),
         pay_mode=mode,
-        estimate_seconds=whole(visit, "estimate_seconds"),
+        estimate_seconds=visit.whole("estimate_seconds"),
         piece_price=visit.text("piece_price", 30).replace(",", ".") or None if mode == "piece" else None,
         hourly_rate=visit.text("hourly_rate", 30).replace(",", ".") or None,
     )
-
-
-def whole(visit: Visit, name: str) -> int:
-    """Read a whole number from the form. Raises Invalid, naming the field."""
-    text = visit.text(name, 12).strip()
-    if not text.isascii() or not text.isdigit():
-        raise Invalid("Write a whole number.", field=name)
-    return int(text)
 
 
 def pieces(file: IO[bytes]) -> Iterator[bytes]:
@@ -416,7 +376,16 @@ def pieces(file: IO[bytes]) -> Iterator[bytes]:
 def _new_page(
     visit: Visit, project: Project, given: Any, errors: list[dict[str, str]], status: int = 200
 ) -> Response[Any]:
-    choices = [{"value": code, "label": name} for code, name in LANGUAGES.items()]
+    definition = projects.latest_definition(visit.session, project.id)
+    least = looks.beginning(definition.parsed()) if definition else None
     return visit.page(
-        "batches/new.html", status, project=project, given=given, errors=errors, choices=choices
+        "batches/new.html",
+        status,
+        project=project,
+        given=given,
+        errors=errors,
+        choices=[{"value": code, "label": name} for code, name in LANGUAGES.items()],
+        adaptive=least is not None,
+        least=least,
+        most=redundancy.MOST,
     )

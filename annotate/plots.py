@@ -189,6 +189,27 @@ def day_bars(
     return Plot(width, height, tuple(bars), tuple(x_ticks[::every]), y_ticks, line)
 
 
+def columns(counts: Sequence[tuple[str, int]], *, width: int = 660, height: int = 200) -> Plot:
+    """Counts of things with a name each, as bars side by side in the given order."""
+    most = max([count for _, count in counts] + [1])
+    y_step = max(Fraction(1), nice_step(most, 5))
+    top = ceil(most / y_step) * y_step
+    tall = height - TOP - BOTTOM
+    wide = Fraction(width - LEFT - RIGHT, max(len(counts), 1))
+    gap = min(Fraction(8), wide / 4)
+    bars, x_ticks = [], []
+    for index, (label, count) in enumerate(counts):
+        size, x = float(tall * count / top), LEFT + index * wide
+        place, broad = round(float(x + gap / 2), 2), round(float(wide - gap), 2)
+        y = round(height - BOTTOM - size, 2)
+        bars.append(Bar(place, y, broad, round(size, 2), label, str(count), ""))
+        x_ticks.append(Tick(round(float(x + wide / 2), 2), label))
+    every = max(1, ceil(len(counts) / (20 if width > 480 else 10)))
+    return Plot(
+        width, height, tuple(bars), tuple(x_ticks[::every]), _y_ticks(top, y_step, tall, height), None
+    )
+
+
 def _binned(values: Sequence[int | Fraction], anchor: Fraction, step: int) -> dict[int, int]:
     counts: dict[int, int] = {}
     for value in values:

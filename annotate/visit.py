@@ -99,6 +99,13 @@ class Visit:
             raise Invalid(message)
         return value
 
+    def whole(self, name: str) -> int:
+        """Give a whole number of the sent form. Raises Invalid, naming the field."""
+        text = self.text(name, 12).strip()
+        if not text.isascii() or not text.isdigit():
+            raise Invalid("Write a whole number.", field=name)
+        return int(text)
+
     def count_attempt(self, what: str, account: str = "") -> None:
         """Count a try of the visit's address, and one at an account. Raises TooManyAttempts."""
         key = self.settings.secret_key

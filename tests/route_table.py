@@ -118,6 +118,9 @@ ROUTES: Final = {
             POST /batches/{batch_id}/pause
             GET /batches/{batch_id}/close
             POST /batches/{batch_id}/close
+            GET /batches/{batch_id}/contested
+            GET /batches/{batch_id}/items/{item_id}
+            POST /batches/{batch_id}/items/{item_id}/adjudicate
             POST /batches/{batch_id}/items/{item_id}/put-back
             POST /batches/{batch_id}/items/{item_id}/drop
             GET /uploads/{upload_id}/problems.csv
@@ -143,6 +146,10 @@ ROUTES: Final = {
             POST /api/v1/batches/{batch_id}/close
             POST /api/v1/batches/{batch_id}/refit
             GET /api/v1/batches/{batch_id}/broken
+            GET /api/v1/batches/{batch_id}/contested
+            GET /api/v1/batches/{batch_id}/items/{item_id}/decisions
+            POST /api/v1/batches/{batch_id}/items/{item_id}/adjudicate
+            POST /api/v1/batches/{batch_id}/items/{item_id}/publish
             POST /api/v1/batches/{batch_id}/items/{item_id}/put-back
             POST /api/v1/batches/{batch_id}/items/{item_id}/drop
             GET /api/v1/uploads/{upload_id}
