@@ -16,8 +16,6 @@ from tasks.queue import celery, configure, when_ready
 from tasks.settings import TaskSettings
 
 JOB_MODULES = ("tasks.jobs", "payments.jobs", "annotate.jobs")
-QUEUES = ("work", "money", "intake")
-
 
 SCHEDULE = {
     "annotate.beat": 20,
@@ -34,6 +32,14 @@ SCHEDULE = {
     "payments.sweep_reports": 20,
 }
 """Sweeps and their periods in seconds."""
+SWEPT_BY = {
+    "tasks.import_upload": "tasks.sweep_uploads",
+    "tasks.check_item": "annotate.sweep_items",
+    "annotate.refit_batch": "annotate.refit_batches",
+    "payments.close_period": "payments.close_due_periods",
+    "payments.make_report": "payments.sweep_reports",
+}
+"""Every other job, and the sweep that sends it again."""
 
 
 def load_jobs() -> None:
@@ -47,6 +53,7 @@ def run(
     *,
     concurrency: int,
     queues: str,
+    pool: str,
     state: Path,
     beat: bool,
     ready_file: Path | None = None,
@@ -70,7 +77,7 @@ def run(
         _tell_programs(told)
     arguments = [
         "worker",
-        "--pool=threads",
+        f"--pool={pool}",
         f"--concurrency={concurrency}",
         f"--queues={queues}",
         "--loglevel=INFO",

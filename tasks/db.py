@@ -92,8 +92,9 @@ def driver_url(url: str) -> str:
 
 
 @cache
-def engine_for(url: str, pool: int = 8) -> Engine:
-    """Give the process's engine for a URL; connects lazily."""
+def engine_for(url: str, pool: int = 8, statement_seconds: int = 0) -> Engine:
+    """Give the process's engine for a URL; connects lazily. Statements that take longer are ended; 0 is no limit."""
+    options = f"-c timezone=utc -c statement_timeout={statement_seconds}s"
     return create_engine(
         driver_url(url),
         pool_size=pool,
@@ -101,7 +102,7 @@ def engine_for(url: str, pool: int = 8) -> Engine:
         pool_timeout=20,
         pool_pre_ping=True,
         json_deserializer=msgspec.json.decode,
-        connect_args={"options": "-c timezone=utc", "application_name": "fairlabel"},
+        connect_args={"options": options, "application_name": "fairlabel"},
     )
 
 

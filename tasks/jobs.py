@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from tasks import assignments, clock, exclusions, intake, progress
 from tasks.db import engine_for, transaction
-from tasks.queue import enqueue, job
+from tasks.queue import JOB_SECONDS, enqueue, job
 from tasks.settings import TaskSettings
 
 SAID_EVERY = 1.0
@@ -28,8 +28,8 @@ def settings() -> TaskSettings:
 
 
 def job_engine() -> Engine:
-    """Give this process's engine."""
-    return engine_for(settings().database_url, settings().database_pool)
+    """Give this process's engine; a statement that takes longer than a job may is ended by the database."""
+    return engine_for(settings().database_url, settings().database_pool, JOB_SECONDS)
 
 
 @contextmanager

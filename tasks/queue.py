@@ -6,16 +6,30 @@ sweep that finds its work in the database, so losing one costs time and nothing 
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery
-from celery.signals import worker_ready
+from celery.signals import worker_process_init, worker_ready
+from kombu.entity import Exchange, Queue
 from sqlalchemy.orm import Session
 
-from tasks.db import after_commit
-from tasks.settings import TaskSettings
+from tasks.db import after_commit, engine_for
+from tasks.settings import QUEUES, TaskSettings
 
 log = logging.getLogger(__name__)
+
+JOB_SECONDS: Final = 840
+"""So long may one job take, and one statement of it."""
+DELIVERIES_MAX: Final = 20
+"""So often RabbitMQ hands out a message whose workers died over it; then it is dropped, and the sweep sends another."""
+REDIS_OPTIONS: Final = {
+    "visibility_timeout": 1800,
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 1,
+}
+"""What nobody has acknowledged is handed out again after twice the longest job; looked for every ten seconds."""
+RABBITMQ_OPTIONS: Final = {"confirm_publish": True}
+"""A message counts as sent once most of the broker's nodes hold it."""
 
 celery = Celery("fairlabel", set_as_current=False)
 celery.conf.update(
@@ -25,26 +39,39 @@ celery.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
-    task_time_limit=900,
-    task_soft_time_limit=840,
+    task_time_limit=JOB_SECONDS + 60,
+    task_soft_time_limit=JOB_SECONDS,
     worker_soft_shutdown_timeout=10,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
     broker_connection_timeout=4,
-    broker_transport_options={
-        "visibility_timeout": 1800,
-        "unacked_restore_interval": 10,
-        "unacked_restore_throttle": 1,
-    },
+    broker_native_delayed_delivery_queue_type="classic",
     task_publish_retry=False,
     task_default_queue="work",
+    task_create_missing_queues=False,
+    task_queues=[
+        # Redis and Valkey pass over the arguments.
+        Queue(  # type: ignore[no-untyped-call]
+            name,
+            Exchange(name),  # type: ignore[no-untyped-call]
+            routing_key=name,
+            queue_arguments={"x-queue-type": "quorum", "x-delivery-limit": DELIVERIES_MAX},
+        )
+        for name in QUEUES
+    ],
     timezone="UTC",
 )
+
+
+# A forked worker process takes no connection of its parent's.
+worker_process_init.connect(lambda **_: engine_for.cache_clear(), weak=False)
 
 
 def configure(settings: TaskSettings) -> None:
     """Point the queue at its broker."""
     celery.conf.broker_url = settings.broker_url
+    on_rabbitmq = settings.broker_url.startswith(("amqp:", "amqps:"))
+    celery.conf.broker_transport_options = dict(RABBITMQ_OPTIONS if on_rabbitmq else REDIS_OPTIONS)
 
 
 def when_ready(action: Callable[[], None]) -> None:

@@ -6,10 +6,12 @@ variable's name and what would be right; nothing is guessed.
 
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 import msgspec
 
+QUEUES: Final = ("work", "money", "intake")
+"""The queues of jobs: answers and items; whatever books or pays; uploads."""
 SECRET_CHARACTERS_MIN = 32
 WELL_KNOWN = ("change", "secret", "default", "example", "password", "insecure")
 

@@ -14,6 +14,7 @@ import click
 from annotate.stack.home import find_home, instance_environment
 from annotate.stack.port import check_port
 from annotate.stack.process import StackError
+from tasks.settings import QUEUES
 
 
 def checked(env: dict[str, str], *, web: bool) -> dict[str, str]:
@@ -59,20 +60,35 @@ def serve(host: str, port: int, processes: int, *, as_document: bool) -> None:
 @click.option(
     "--concurrency", default=4, show_default=True, type=click.IntRange(1, 64), help="Jobs at a time."
 )
-@click.option("--queues", default="work,money,intake", show_default=True, help="Queues to take jobs from.")
+@click.option("--queues", default=",".join(QUEUES), show_default=True, help="Queues to take jobs from.")
+@click.option(
+    "--pool",
+    default="threads",
+    show_default=True,
+    type=click.Choice(["threads", "prefork"]),
+    help="Prefork takes more memory and ends a job that exceeds its time.",
+)
 @click.option(
     "--beat/--no-beat", default=True, show_default=True, help="Also start the sweeps; one worker does."
 )
 @click.option("--ready-file", type=click.Path(path_type=Path), hidden=True)
 @click.option("--json", "as_document", is_flag=True, help="Print one JSON document once it takes jobs.")
-def worker(concurrency: int, queues: str, *, beat: bool, ready_file: Path | None, as_document: bool) -> None:
+def worker(
+    concurrency: int, queues: str, pool: str, *, beat: bool, ready_file: Path | None, as_document: bool
+) -> None:
     """Do the jobs of the queue, and start the sweeps that find lost ones."""
+    unknown = set(queues.split(",")) - set(QUEUES)
+    if unknown:
+        raise click.BadParameter(
+            f"There is no queue {min(unknown)!r}; there are {', '.join(QUEUES)}.", param_hint="--queues"
+        )
     os.environ.update(checked(instance_environment(), web=False))
     from annotate.worker import run
 
     run(
         concurrency=concurrency,
         queues=queues,
+        pool=pool,
         state=find_home().root,
         beat=beat,
         ready_file=ready_file,
