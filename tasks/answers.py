@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from schemas.answers import AnswerValidator
@@ -137,5 +138,10 @@ def _add_version(
         submitted_at=now,
     )
     session.add(answer)
-    session.flush()
+    try:
+        session.flush()
+    except IntegrityError as problem:
+        if "uq_answer_submission_id" in str(problem.orig):  # at this moment, for another assignment
+            raise SubmissionReused from None
+        raise
     return answer

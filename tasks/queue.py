@@ -33,6 +33,7 @@ RABBITMQ_OPTIONS: Final = {"confirm_publish": True}
 
 celery = Celery("fairlabel", set_as_current=False)
 celery.conf.update(
+    broker_url="memory://",
     task_serializer="json",
     accept_content=["json"],
     task_ignore_result=True,
