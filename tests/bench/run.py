@@ -2,8 +2,10 @@
 
     claim+submit   our own functions against pgbench running the same SQL, one client and four
     next+answer    CPU milliseconds per answer through HTTP, at 10,000 and at 100,000 items
+    move           import and export over the API against COPY of the same rows, and the memory that they take
     verify         CPU of `fairlabel verify` against unpacking, hashing, parsing and checking signatures alone
     page           bytes of the workspace's code and of a first visit, compressed
+    peers          the peers' own driver on us, beside their recorded figures; only when it is named
     start          seconds until a later `fairlabel up` serves its page, against what is aimed at
 
 BENCH_SECONDS says how long each rate is measured, BENCH_ENTRIES how many entries the verified log has at least; names
@@ -18,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench import claims, starting, verifying, website
+from bench import claims, moving, peering, starting, verifying, website
 from rich.console import Console
 from rich.table import Table
 
@@ -33,8 +35,8 @@ def main(only: list[str]) -> None:
     """Measure and print."""
     table = Table("measure", "ours", "yardstick", "ratio")
     with throw_away_cluster() as server, tempfile.TemporaryDirectory() as folder:
-        for name, measure in MEASURES.items():
-            if not only or name in only:
+        for name, measure in (MEASURES | NAMED).items():
+            if name in (only or MEASURES):
                 for row in measure(server, Path(folder)):
                     table.add_row(*row)
     Console(width=120).print(table)
@@ -95,6 +97,36 @@ def page(server: str, _: Path) -> Rows:
     )
 
 
+def move(_server: str, _: Path) -> Rows:
+    """Compare with PostgreSQL's COPY of the same rows, and a large file with a small one."""
+    with moving.instance() as here:
+        for name, step, peer, sizes in (
+            ("import, {:,} items", moving.imported, f"{moving.PEER_IMPORT:,}/s best peer", (10_000, 100_000)),
+            (
+                "export, {:,} answered items",
+                moving.exported,
+                f"{moving.PEER_EXPORT}/s best peer",
+                (10_000, 30_000),
+            ),
+        ):
+            small = 0
+            for items in sizes:
+                found = step(here, items)
+                small = small or found.memory
+                ratio = f"{found.rate / found.alone:.2f}"
+                yield name.format(items), f"{found.rate:,.0f}/s", f"{found.alone:,.0f}/s COPY; {peer}", ratio
+            memory = (f"{found.memory / 1e6:.0f} MB", f"{small / 1e6:.0f} MB", f"{found.memory / small:.2f}")
+            yield f"{name.split(',')[0]}, peak memory, large and small", *memory
+
+
+def peers(_server: str, _: Path) -> Rows:
+    """Run the peers' own driver on us; hundreds of seconds, so only when it is named."""
+    if not peering.DRIVER.is_dir():
+        yield "peers", "", f"no driver at {peering.DRIVER}", ""
+        return
+    yield from peering.table(peering.measured(peering.DRIVER))
+
+
 def start(_server: str, _: Path) -> Rows:
     """Start on a directory that an earlier start has filled."""
     seconds = starting.later_start()
@@ -104,10 +136,13 @@ def start(_server: str, _: Path) -> Rows:
 MEASURES: dict[str, Callable[[str, Path], Rows]] = {
     "claim": claim,
     "answer": answer,
+    "move": move,
     "verify": verify,
     "page": page,
     "start": start,
 }
+NAMED: dict[str, Callable[[str, Path], Rows]] = {"peers": peers}
+"""Measures that take long, and run only when they are named."""
 
 
 if __name__ == "__main__":
