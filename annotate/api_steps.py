@@ -43,7 +43,7 @@ def password_for(secret: str, email: str) -> str:
 
 
 def join(
-    operator: Api, secret: str, role: str, email: str, at: datetime, **person: Any
+    operator: Api, secret: str, role: str, email: str, at: datetime | None, **person: Any
 ) -> tuple[str, dict[str, Any]]:
     """Invite somebody and join for them; an account that is there is signed in. Gives its token and who it is."""
     password = password_for(secret, email)

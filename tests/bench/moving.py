@@ -90,9 +90,12 @@ def instance() -> Iterator[Instance]:
         try:
             assert up.stdout is not None
             url = json.loads(up.stdout.readline())["url"]
-            database_url, now = Home(root, root / "run").database_url, datetime.now(UTC)
-            operator = Api(url, bootstrap(database_url, now - timedelta(hours=1)))
-            token, _ = api_steps.join(operator, "bench", "requester", "r@bench.example", now, name="Bench")
+            database_url, known_from = (
+                Home(root, root / "run").database_url,
+                datetime.now(UTC) - timedelta(hours=1),
+            )
+            operator = Api(url, bootstrap(database_url, known_from))
+            token, _ = api_steps.join(operator, "bench", "requester", "r@bench.example", None, name="Bench")
             yield Instance(Api(url, token), operator, database_url, psutil.Process(up.pid))
         finally:
             up.terminate()
@@ -156,6 +159,6 @@ def exported(here: Instance, items: int) -> Moved:
 
 
 def _worker(here: Instance, number: int) -> Any:
-    now, email = datetime.now(UTC), f"w{number}@bench.example"
+    email = f"w{number}@bench.example"
     person: dict[str, Any] = {"name": "Worker", "place": "KE", "languages": ["en"]}
-    return UUID(api_steps.join(here.operator, "bench", "worker", email, now, **person)[1]["id"])
+    return UUID(api_steps.join(here.operator, "bench", "worker", email, None, **person)[1]["id"])
