@@ -101,11 +101,11 @@ def move(_server: str, _: Path) -> Rows:
     """Compare with PostgreSQL's COPY of the same rows, and a large file with a small one."""
     with moving.instance() as here:
         for name, step, peer, sizes in (
-            ("import, {:,} items", moving.imported, f"{moving.PEER_IMPORT:,}/s best peer", (10_000, 100_000)),
+            ("import, {:,} items", moving.imported, moving.PEER_IMPORT, (10_000, 100_000)),
             (
                 "export, {:,} answered items",
                 moving.exported,
-                f"{moving.PEER_EXPORT}/s best peer",
+                moving.PEER_EXPORT,
                 (10_000, 30_000),
             ),
         ):
@@ -114,7 +114,8 @@ def move(_server: str, _: Path) -> Rows:
                 found = step(here, items)
                 small = small or found.memory
                 ratio = f"{found.rate / found.alone:.2f}"
-                yield name.format(items), f"{found.rate:,.0f}/s", f"{found.alone:,.0f}/s COPY; {peer}", ratio
+                ours = f"{found.rate:,.0f}/s, {found.cpu:.1f} s CPU"
+                yield name.format(items), ours, f"{found.alone:,.0f}/s COPY; {peer} peer", ratio
             memory = (f"{found.memory / 1e6:.0f} MB", f"{small / 1e6:.0f} MB", f"{found.memory / small:.2f}")
             yield f"{name.split(',')[0]}, peak memory, large and small", *memory
 
