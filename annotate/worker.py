@@ -34,7 +34,7 @@ SCHEDULE = {
 """Sweeps and their periods in seconds."""
 SWEPT_BY = {
     "tasks.import_upload": "tasks.sweep_uploads",
-    "tasks.check_item": "annotate.sweep_items",
+    "tasks.check_items": "annotate.sweep_items",
     "annotate.refit_batch": "annotate.refit_batches",
     "payments.close_period": "payments.close_due_periods",
     "payments.make_report": "payments.sweep_reports",
