@@ -66,7 +66,8 @@ def test_a_key_that_is_known_is_passed_over_and_a_bad_row_says_where(session: Se
     assert counts(again) == (2, 1, 1)
     (bad,) = intake.problems_of(session, [again.id])[again.id]
     assert (bad.line, bad.field, bad.reason) == (2, "text", "'text' is empty.")
-    found = dict(iter(session.execute(select(Item.key, Item.data).where(Item.batch_id == batch.id)).all()))
+    query = select(Item.key, Item.data).where(Item.batch_id == batch.id)
+    found = {key: data for key, data in session.execute(query)}  # noqa: C416  a dict of rows has no type
     assert found["b"] == {"text": "two"}
     assert {data["text"] for data in found.values()} == {"one", "two", "four", "five"}
 
