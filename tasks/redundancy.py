@@ -316,10 +316,12 @@ _CONTESTED: Final = Words(
     "Still undecided at the most answers: %(n)s point to one label with a probability of %(confidence)s, "
     "%(sure)s is wanted."
 )
-_LEAD: Final = Words("One label is %(lead)s votes ahead after %(n)s answers.")
-_LEVEL: Final = Words("Still undecided at the most answers: one label is %(lead)s votes ahead after %(n)s.")
+_LEAD: Final = Words(
+    "After %(n)s answers the lead is %(lead)s; that is enough while the crowd is not known yet."
+)
+_LEVEL: Final = Words("Still undecided at the most answers: after %(n)s the lead is %(lead)s.")
 _SHORT_LEAD: Final = Words(
-    "One label is %(lead)s votes ahead after %(n)s answers; as long as the crowd is not known, %(needed)s are wanted."
+    "After %(n)s answers the lead is %(lead)s; as long as the crowd is not known, it has to be %(needed)s."
 )
 _LEADS: Final = Words("The wanted answers are there and one leads (%(n)s answers).")
 _NONE_LEADS: Final = Words("None of the %(n)s answers leads.")

@@ -21,7 +21,7 @@ import factories
 from browser_finder import REMEDY, find_chromium
 from conftest import make_database
 from playwright.sync_api import Browser, BrowserContext, Playwright
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 import annotate.tables  # noqa: F401  loads every table
@@ -36,10 +36,11 @@ from payments import payouts, payroll, quotes, reports, terms, transparency
 from payments.funding import reserve_and_open
 from payments.periods import PayPeriod, period_at, start_of
 from payments.reports import ReportKind
-from tasks import intake, queue
-from tasks.batches import Batch
+from tasks import intake, looks, queue, refits
+from tasks.assignments import claim
+from tasks.batches import Batch, Redundancy, close_batch
 from tasks.db import Base, engine_for, transaction
-from tasks.items import add_items
+from tasks.items import Item, add_items, open_slots
 from tasks.people import Person
 from tasks.settings import TaskSettings
 
@@ -165,6 +166,7 @@ def fill(instance: Running, now: datetime) -> None:
         _gap(session, instance, now)
         _open_batches(session, instance, now)
         _draft(session, instance, now)
+        _divided(session, instance, now)
         period = period_at(session, last_week, now)
         run = closing.runner(session)
         payroll.close_period(run, period.id, now)
@@ -298,6 +300,40 @@ def _draft(session: Session, instance: Running, now: datetime) -> None:
         session, batch, currency="EUR", pay_mode="piece", piece_price="0.06", estimate_seconds=31, now=now
     )
     instance.batches["draft"] = batch
+
+
+def _divided(session: Session, instance: Running, now: datetime) -> None:
+    """A batch under the adaptive rule that is over: most items settled, one contested."""
+    at = now - timedelta(hours=4)
+    project = _project(session, instance, at, "Timetable voices, divided", "sentiment")
+    batch = factories.opened_batch(
+        session,
+        at,
+        project,
+        items=9,
+        name="Batch 16",
+        redundancy=Redundancy.ADAPTIVE,
+        answers_wanted=3,
+        answers_max=6,
+        terms={"currency": "EUR", "piece_price": "0.06", "estimate_seconds": 31},
+    )
+    items = session.scalars(select(Item).where(Item.batch_id == batch.id)).all()
+    for item in items:
+        item.data = {"text": MESSAGES[item.line % len(MESSAGES)]}
+    crowd = [factories.worker(session, at, name=f"Reader {n}") for n in range(6)]
+    for _ in range(4):
+        for n, person in enumerate(crowd):
+            while held := claim(session, batch, person.id, at):
+                line = session.get_one(Item, held[0].item_id).line
+                label = ("negative", "neutral", "positive")[
+                    n % 3 if line == 4 else (line + (n + line) // 6) % 3
+                ]
+                factories.answer(session, held[0], at, {"sentiment": label})
+        looks.check_items(session, [item.id for item in items], at)
+        open_slots(session, batch.id, 100)
+    refits.refit(session, batch, at)
+    close_batch(session, batch, at)
+    instance.batches["divided"] = batch
 
 
 def _environment(home: Home, url: str, database_url: str) -> dict[str, str]:

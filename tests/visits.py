@@ -11,6 +11,7 @@ from payments.accounts import Account
 from payments.due_lines import DueLine
 from payments.payouts import PayoutRun
 from payments.payslips import Payslip, share
+from tasks.consensus import contested_items
 from tasks.projects import Project
 
 ROLES: Final = ("", "worker", "requester", "organizer", "operator")
@@ -41,7 +42,8 @@ def pages(instance: Running, who: str) -> dict[str, str]:
         if who == "worker":
             return _workers(instance, session)
         if who == "requester":
-            past = instance.batches["past"]
+            past, divided = instance.batches["past"], instance.batches["divided"]
+            ((contested, _),) = contested_items(session, divided.id, 10)
             return {
                 "projects": "/projects",
                 "new-project": "/projects/new",
@@ -51,6 +53,9 @@ def pages(instance: Running, who: str) -> dict[str, str]:
                 "new-batch": f"/projects/{project.id}/batches/new",
                 "batch": f"/batches/{past.id}",
                 "draft": f"/batches/{instance.batches['draft'].id}",
+                "divided": f"/batches/{divided.id}",
+                "contested": f"/batches/{divided.id}/contested",
+                "item": f"/batches/{divided.id}/items/{contested.id}",
                 "balance": "/balance",
                 "account": "/account",
             }

@@ -94,7 +94,7 @@ def test_a_clear_lead_settles_and_a_split_asks_for_one_answer_at_a_time(
     assert (found.state, found.fields["sentiment"]["winner"]) == (ConsensusState.SETTLED, "positive")
     assert kinds(session, item_id) == [DecisionKind.ONE_MORE, DecisionKind.ONE_MORE, DecisionKind.ENOUGH]
     last = decisions.history(session, item_id)[-1]
-    assert last.reason == "One label is 3 votes ahead after 5 answers."
+    assert last.reason == "After 5 answers the lead is 3; that is enough while the crowd is not known yet."
     assert (last.winners, last.answers, last.fit_version) == ({"sentiment": "positive"}, 5, None)
 
 
