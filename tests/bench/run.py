@@ -4,6 +4,8 @@
     next+answer    CPU milliseconds per answer through HTTP, at 10,000 and at 100,000 items
     move           import and export over the API against COPY of the same rows, and the memory that they take
     verify         CPU of `fairlabel verify` against unpacking, hashing, parsing and checking signatures alone
+    decide         CPU of deciding about one item without the database, in a small and in a large batch
+    simulate       answers and accuracy of the adaptive rule on recorded crowds, against ten answers and majority vote
     page           bytes of the workspace's code and of a first visit, compressed
     peers          the peers' own driver on us, beside their recorded figures; only when it is named
     start          seconds until a later `fairlabel up` serves its page, against what is aimed at
@@ -20,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench import claims, moving, peering, starting, verifying, website
+from bench import claims, deciding, moving, peering, starting, verifying, website
 from rich.console import Console
 from rich.table import Table
 
@@ -58,6 +60,27 @@ def answer(server: str, _: Path) -> Rows:
         small = small or milliseconds
         row = (f"{milliseconds:.1f} ms CPU, {rate:,.0f}/s", "", f"{milliseconds / small:.2f}")
         yield (f"next+answer by HTTP, {items:,} items", *row)
+
+
+def decide(_server: str, _folder: Path) -> Rows:
+    """Compare a large batch with a small one."""
+    small = 0.0
+    for answers in (10_000, 1_000_000):
+        each = deciding.microseconds(answers)
+        small = small or each
+        yield (f"decide one item, {answers:,} answers", f"{each:.1f} µs CPU", "60 µs", f"{each / small:.2f}")
+
+
+def simulate(_server: str, _folder: Path) -> Rows:
+    """Compare with ten answers each; the last column is the share of answers that is left."""
+    for name, found in deciding.simulated():
+        ours, ten = found.adaptive, found.fixed[10]
+        yield (
+            f"adaptive answers, {name}",
+            f"{ours.answers_per_task:.2f} each, {ours.accuracy:.3f} right",
+            f"10 each, {ten.accuracy:.3f} right",
+            f"{(ours.answers_per_task or 0) / 10:.2f}",
+        )
 
 
 def verify(server: str, folder: Path) -> Rows:
@@ -138,6 +161,8 @@ MEASURES: dict[str, Callable[[str, Path], Rows]] = {
     "claim": claim,
     "answer": answer,
     "move": move,
+    "decide": decide,
+    "simulate": simulate,
     "verify": verify,
     "page": page,
     "start": start,
