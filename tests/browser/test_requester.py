@@ -58,7 +58,7 @@ def upload_rows(page: Page) -> None:
     page.get_by_role("link", name="New batch").first.click()
     page.get_by_label("Name").fill("First rides")
     page.get_by_text("A fixed number").click()
-    page.get_by_label("Fixed number").fill("1")
+    page.get_by_role("spinbutton", name="Fixed number").fill("1")
     page.get_by_role("button", name="Make the batch").click()
     page.get_by_label("File", exact=True).set_input_files(
         {"name": "rides.csv", "mimeType": "text/csv", "buffer": FILE.encode()}
