@@ -8,8 +8,9 @@ that nobody can read without the instance's secret key.
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from argon2 import PasswordHasher
@@ -18,7 +19,7 @@ from sqlalchemy import ForeignKey, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from tasks.db import Base, new_id
+from tasks.db import Base, new_id, rows
 from tasks.errors import Conflict, FairlabelError, Invalid, NotFound
 from tasks.people import Person, Role, add_person
 
@@ -112,17 +113,33 @@ class Attempt(Base):
     count: Mapped[int]
 
 
+FIND_BY_COOKIE: Final = """
+    SELECT person.id, person.role, person.time_zone, sign_in.csrf
+    FROM sign_in JOIN person ON person.id = sign_in.person_id
+    WHERE sign_in.token_hash = %(token)s AND sign_in.expires_at > %(now)s AND person.closed_at IS NULL
+"""
+FIND_BY_API: Final = """
+    SELECT person.id, person.role, person.time_zone, '' AS csrf
+    FROM ticket JOIN person ON person.id = ticket.person_id
+    WHERE ticket.token_hash = %(token)s AND ticket.kind = 'api' AND ticket.used_at IS NULL
+        AND person.closed_at IS NULL
+"""
+
+
 @dataclass(frozen=True)
 class Viewer:
-    """Who is asking: the person, and the token that forms must carry (empty for programs)."""
+    """Who is asking, and the token that forms must carry (empty for programs)."""
 
-    person: Person
+    session: Session = field(repr=False)
+    id: UUID
+    role: Role
+    time_zone: str
     csrf: str
 
     @property
-    def role(self) -> Role:
-        """The person's role."""
-        return Role(self.person.role)
+    def person(self) -> Person:
+        """The person's row."""
+        return self.session.get_one(Person, self.id)
 
 
 def hashed(token: str) -> str:
@@ -180,12 +197,7 @@ def start_sign_in(session: Session, person: Person, now: datetime, days: int) ->
 
 def viewer_by_cookie(session: Session, token: str, now: datetime) -> Viewer | None:
     """Give who holds a running sign-in, if it runs."""
-    found = session.execute(
-        select(SignIn.csrf, Person)
-        .join(Person, Person.id == SignIn.person_id)
-        .where(SignIn.token_hash == hashed(token), SignIn.expires_at > now, Person.closed_at.is_(None))
-    ).first()
-    return None if found is None else Viewer(found[1], found[0])
+    return _viewer(session, rows(session, FIND_BY_COOKIE, token=hashed(token), now=now))
 
 
 def end_sign_in(session: Session, token: str) -> None:
@@ -262,17 +274,7 @@ def make_api_token(session: Session, person: Person, label: str, now: datetime) 
 
 def viewer_by_token(session: Session, token: str) -> Viewer | None:
     """Give for whom a program acts."""
-    person = session.scalar(
-        select(Person)
-        .join(Ticket, Ticket.person_id == Person.id)
-        .where(
-            Ticket.token_hash == hashed(token),
-            Ticket.kind == "api",
-            Ticket.used_at.is_(None),
-            Person.closed_at.is_(None),
-        )
-    )
-    return None if person is None else Viewer(person, "")
+    return _viewer(session, rows(session, FIND_BY_API, token=hashed(token)))
 
 
 def api_tokens(session: Session, person_id: UUID) -> list[Ticket]:
@@ -317,6 +319,12 @@ def forget_old(session: Session, now: datetime) -> None:
     """Drop sign-ins and counts that have run out."""
     session.execute(delete(SignIn).where(SignIn.expires_at <= now))
     session.execute(delete(Attempt).where(Attempt.window_start < now - timedelta(days=1)))
+
+
+def _viewer(session: Session, found: list[Any]) -> Viewer | None:
+    for one in found:
+        return Viewer(session, one.id, Role(one.role), one.time_zone, one.csrf)
+    return None
 
 
 def _issue(

@@ -50,7 +50,7 @@ class NewBatch(msgspec.Struct, forbid_unknown_fields=True):
     redundancy: Redundancy | None = None
     answers_wanted: int | None = None
     answers_max: int | None = None
-    lease_seconds: int = 900
+    lease_seconds: int | None = None
     languages: list[str] = []
 
 
@@ -311,7 +311,7 @@ def make_batch(visit: Visit, project: Project, asked: NewBatch) -> Batch:
     """Make a draft batch. Raises Invalid, naming the field."""
     if not asked.name.strip():
         raise Invalid("A batch needs a name.", field="name")
-    if not 60 <= asked.lease_seconds <= 86_400:
+    if asked.lease_seconds is not None and not 60 <= asked.lease_seconds <= 86_400:
         raise Invalid("A lease lasts from 60 to 86,400 seconds.", field="lease_seconds")
     definition = projects.latest_definition(visit.session, project.id)
     assert definition is not None

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -13,10 +12,7 @@ from tasks import consensus, looks, refits
 from tasks.batches import get_batch
 from tasks.jobs import job_transaction
 from tasks.looks import Looked
-from tasks.queue import enqueue, job
-
-ITEMS_AT_ONCE: Final = 100
-"""Items whose looks are sent in one message."""
+from tasks.queue import enqueue, enqueue_check, job
 
 
 @job("tasks.check_items")
@@ -34,9 +30,8 @@ def check_items(item_ids: list[int]) -> None:
 def sweep_items() -> None:
     """Send the look at items again where its message was lost."""
     with job_transaction() as (session, _):
-        unchecked = consensus.unchecked_items(session)
-        for start in range(0, len(unchecked), ITEMS_AT_ONCE):
-            enqueue(session, "tasks.check_items", unchecked[start : start + ITEMS_AT_ONCE])
+        for item_id in consensus.unchecked_items(session):
+            enqueue_check(session, item_id)
 
 
 @job("annotate.refit_batches")

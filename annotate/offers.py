@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -31,7 +31,7 @@ from payments.quotes import Offer, PastPay
 from payments.terms import NoTerms, PayTerms
 from payments.wages import DAY_HARD, DAY_SOFT, WEEK_HARD, WEEK_SOFT
 from payments.worktime import Declaration, DeclarationState
-from tasks import exclusions
+from tasks import exclusions, permits
 from tasks.assignments import PUT_OFF, Assignment, AssignmentState
 from tasks.batches import FULL_NAME, Batch, BatchState, open_batches
 from tasks.exclusions import Exclusion
@@ -42,6 +42,7 @@ from tasks.projects import Project
 SENSITIVE_DAY: Final = 4 * 3600
 """Credited seconds of sensitive content in a day after which no more of it is offered."""
 DAY: Final = timedelta(days=1)
+PERMIT_LASTS: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def listed(visit: Visit, person: Person) -> list[Listed]:
     terms = session.scalars(select(PayTerms).where(PayTerms.batch_id.in_(ids))).all()
     floors = Floors(session, visit.now, visit.now.astimezone(UTC).date())
     left = open_to(session, person, [one.batch_id for one in terms])
-    none_left = why_none_left(session, person, [one.id for one in batches if not left.get(one.id)])
+    none_left = why_none_left(session, person.id, [one.id for one in batches if not left.get(one.id)])
     past = wages.hourly_of(session, ids)
     reached = limit(visit, person)
     exposed = _exposed(visit, person) if any(map(sensitive, batches)) else None
@@ -94,6 +95,20 @@ def barred(visit: Visit, person: Person, batch: Batch) -> Bar | None:
     )
 
 
+def permit(visit: Visit, worker_id: UUID, batch: Batch) -> Bar | None:
+    """Say why a batch is not offered to a worker; where it is, let them be given its items for a while."""
+    # Held until the permit is stored, so that a change of what it rests on comes before it or drops it.
+    locked = select(Person).where(Person.id == worker_id).with_for_update(read=True)
+    person = visit.session.scalars(locked.execution_options(populate_existing=True)).one()
+    against = barred(visit, person, batch)
+    if against is None:
+        until = min(visit.now + PERMIT_LASTS, _no_limit_before(visit, person, batch))
+        # What is not reached now may be given now.
+        until = max(until, visit.now + timedelta(microseconds=1))
+        permits.grant(visit.session, worker_id, batch.id, visit.now, until)
+    return against
+
+
 def pay_of(visit: Visit, person: Person, batch: Batch) -> Offer | None:
     """Give what a batch pays a worker, None where that is not known."""
     past = wages.hourly_of(visit.session, [batch.id])
@@ -102,21 +117,15 @@ def pay_of(visit: Visit, person: Person, batch: Batch) -> Offer | None:
 
 def limit(visit: Visit, person: Person) -> Bar | None:
     """Say which limit on hours the worker has reached in their own day or week."""
-    agreed = MORE_HOURS in person.consents
-    of_day, of_week = (DAY_HARD, WEEK_HARD) if agreed else (DAY_SOFT, WEEK_SOFT)
-    today = visit.now.astimezone(ZoneInfo(person.time_zone)).date()
-    monday = today - timedelta(days=today.weekday())
-    start = midnight(monday, person.time_zone)
-    most_day, most_week = _at_most(visit.session, person, start, today)
-    if most_day < of_day and most_week < of_week:
+    hours = _hours(visit, person)
+    if hours.left_day > 0 and hours.left_week > 0:
         return None
-    spent = wages.hours(visit.session, person, start, visit.now + timedelta(seconds=1)).days
-    if sum(spent.values()) >= of_week:
-        next_week = midnight(monday + 7 * DAY, person.time_zone)
+    agreed = MORE_HOURS in person.consents
+    today = visit.now.astimezone(ZoneInfo(person.time_zone)).date()
+    if hours.left_week <= 0:
+        next_week = midnight(today + (7 - today.weekday()) * DAY, person.time_zone)
         return Bar(Why.WEEK_HARD if agreed else Why.WEEK, next_week)
-    if spent.get(today, 0) >= of_day:
-        return Bar(Why.DAY_HARD if agreed else Why.DAY, midnight(today + DAY, person.time_zone))
-    return None
+    return Bar(Why.DAY_HARD if agreed else Why.DAY, midnight(today + DAY, person.time_zone))
 
 
 def why_not_served(batch: Batch) -> Bar:
@@ -125,11 +134,11 @@ def why_not_served(batch: Batch) -> Bar:
     return Bar(known.get(BatchState(batch.state), Why.NOT_OPEN))
 
 
-def why_none_left(session: Session, person: Person, batch_ids: Iterable[UUID]) -> dict[UUID, Bar]:
+def why_none_left(session: Session, worker_id: UUID, batch_ids: Iterable[UUID]) -> dict[UUID, Bar]:
     """Say why open batches have nothing for this worker, from the slots of the items that they have not had."""
     ids = list(batch_ids)
-    left = _unseen(session, person, ids)
-    query = select(Assignment.batch_id).where(Assignment.worker_id == person.id, Assignment.batch_id.in_(ids))
+    left = _unseen(session, worker_id, ids)
+    query = select(Assignment.batch_id).where(Assignment.worker_id == worker_id, Assignment.batch_id.in_(ids))
     had = set(session.scalars(query.distinct()))
     silent = bool(ids) and heartbeat.is_silent(session)
     return {one: unless_silent(Bar(_none_left(left[one], one in had)), silent=silent) for one in ids}
@@ -139,7 +148,7 @@ def open_to(session: Session, person: Person, batch_ids: Iterable[UUID]) -> dict
     """Count by batch the items that a worker could still be given."""
     query = (
         select(Slot.batch_id, func.count(func.distinct(Slot.item_id)))
-        .where(Slot.batch_id.in_(list(batch_ids)), Slot.state == SlotState.OPEN, ~_had(person))
+        .where(Slot.batch_id.in_(list(batch_ids)), Slot.state == SlotState.OPEN, ~_had(person.id))
         .group_by(Slot.batch_id)
     )
     return {batch_id: count for batch_id, count in session.execute(query)}  # noqa: C416
@@ -196,12 +205,12 @@ def _none_left(left: set[str], had: bool) -> Why:
     return Why.ANSWERED_ALL if had else Why.FINISHED
 
 
-def _unseen(session: Session, person: Person, batch_ids: list[UUID]) -> dict[UUID, set[str]]:
+def _unseen(session: Session, worker_id: UUID, batch_ids: list[UUID]) -> dict[UUID, set[str]]:
     """Give by batch in which states the slots are of items that a worker has not had and that lack answers."""
     wanting = (SlotState.OPEN, SlotState.LEASED, SlotState.WAITING)
     query = (
         select(Slot.batch_id, Slot.state)
-        .where(Slot.batch_id.in_(batch_ids), Slot.state.in_(wanting), ~_had(person))
+        .where(Slot.batch_id.in_(batch_ids), Slot.state.in_(wanting), ~_had(worker_id))
         .distinct()
     )
     found: dict[UUID, set[str]] = defaultdict(set)
@@ -210,9 +219,9 @@ def _unseen(session: Session, person: Person, batch_ids: list[UUID]) -> dict[UUI
     return found
 
 
-def _had(person: Person) -> Exists:
+def _had(worker_id: UUID) -> Exists:
     """Tell of a slot's item whether the worker has had it; what was put off comes back to them."""
-    own = select(Assignment.id).where(Assignment.item_id == Slot.item_id, Assignment.worker_id == person.id)
+    own = select(Assignment.id).where(Assignment.item_id == Slot.item_id, Assignment.worker_id == worker_id)
     return own.where(~PUT_OFF).exists()
 
 
@@ -240,28 +249,67 @@ def _unfit(person: Person, batch: Batch) -> Bar | None:
 
 def _exposed(visit: Visit, person: Person) -> Bar | None:
     """Say whether a worker has had their day's share of sensitive content."""
-    today = visit.now.astimezone(ZoneInfo(person.time_zone)).date()
-    start = midnight(today, person.time_zone)
-    shares = worktime.shares_of(visit.session, person.id, start, visit.now + timedelta(seconds=1))
-    spent = seconds_by((share for share in shares if share.batch), lambda share: UUID(share.batch or ""))
-    batches = visit.session.scalars(select(Batch).where(Batch.id.in_(spent)))
-    if sum(spent[one.id] for one in batches if sensitive(one)) < SENSITIVE_DAY:
+    if _exposure(visit, person) < SENSITIVE_DAY:
         return None
+    today = visit.now.astimezone(ZoneInfo(person.time_zone)).date()
     return Bar(Why.EXPOSURE, midnight(today + DAY, person.time_zone))
 
 
-def _at_most(session: Session, person: Person, start: datetime, today: date) -> tuple[int, int]:
+def _exposure(visit: Visit, person: Person) -> int:
+    """Give the credited seconds of sensitive content in the worker's day."""
+    start = midnight(visit.now.astimezone(ZoneInfo(person.time_zone)).date(), person.time_zone)
+    shares = worktime.shares_of(visit.session, person.id, start, visit.now + timedelta(seconds=1))
+    spent = seconds_by((share for share in shares if share.batch), lambda share: UUID(share.batch or ""))
+    batches = visit.session.scalars(select(Batch).where(Batch.id.in_(spent)))
+    return sum(spent[one.id] for one in batches if sensitive(one))
+
+
+class _Hours(NamedTuple):
+    """The least of credited seconds that is left of the day and the week, and the last sign of work it knows of."""
+
+    left_day: int
+    left_week: int
+    last: datetime
+
+
+def _hours(visit: Visit, person: Person) -> _Hours:
+    of_day, of_week = (DAY_HARD, WEEK_HARD) if MORE_HOURS in person.consents else (DAY_SOFT, WEEK_SOFT)
+    today = visit.now.astimezone(ZoneInfo(person.time_zone)).date()
+    start = midnight(today - timedelta(days=today.weekday()), person.time_zone)
+    most_day, most_week, last = _at_most(visit, person, start, today)
+    if most_day >= of_day or most_week >= of_week:
+        spent = wages.hours(visit.session, person, start, visit.now + timedelta(seconds=1)).days
+        most_day, most_week = spent.get(today, 0), sum(spent.values())
+    return _Hours(of_day - most_day, of_week - most_week, last)
+
+
+def _no_limit_before(visit: Visit, person: Person, batch: Batch) -> datetime:
+    """Give the earliest moment at which a limit can be reached, or another day begins.
+
+    Credited time grows no faster than the clock since the last sign of work that was counted.
+    """
+    hours = _hours(visit, person)
+    left = min(hours.left_day, hours.left_week)
+    if sensitive(batch):
+        left = min(left, SENSITIVE_DAY - _exposure(visit, person))
+    today = visit.now.astimezone(ZoneInfo(person.time_zone)).date()
+    return min(hours.last + timedelta(seconds=left), midnight(today + DAY, person.time_zone))
+
+
+def _at_most(visit: Visit, person: Person, start: datetime, today: date) -> tuple[int, int, datetime]:
     """Give what today's and this week's credited time can be at most, from one cheap look at the evidence.
 
-    Counting it exactly costs reading a week of proofs, which few workers are near enough to a limit to need.
+    Counting it exactly costs reading a week of proofs, which few workers are near enough to a limit to need. The last
+    sign of work is given, too; now where there is none.
     """
+    session = visit.session
     day = cast(func.timezone(person.time_zone, Proof.at), Date)
     query = (
         select(day, func.min(Proof.at), func.max(Proof.at))
-        .where(Proof.worker_id == person.id, Proof.at >= start - MARGIN)
+        .where(Proof.worker_id == person.id, Proof.at >= start - MARGIN, Proof.at <= visit.now)
         .group_by(day)
     )
-    spans = {on: last - first + 2 * MARGIN for on, first, last in session.execute(query)}
+    spans = {on: (first, last) for on, first, last in session.execute(query)}
     declared = (
         session.scalar(
             select(func.sum(Declaration.added_seconds)).where(
@@ -272,8 +320,12 @@ def _at_most(session: Session, person: Person, start: datetime, today: date) -> 
         )
         or 0
     )
-    per_day = {on: int(min(span, DAY).total_seconds()) for on, span in spans.items()}
-    return per_day.get(today, int(MARGIN.total_seconds())) + declared, sum(per_day.values()) + declared
+    per_day = {
+        on: int(min(last - first + 2 * MARGIN, DAY).total_seconds()) for on, (first, last) in spans.items()
+    }
+    newest = max((last for _, last in spans.values()), default=visit.now)
+    today_most = per_day.get(today, int(MARGIN.total_seconds()))
+    return today_most + declared, sum(per_day.values()) + declared, newest
 
 
 def _about(session: Session, ids: list[UUID]) -> dict[UUID, tuple[str, str, str]]:

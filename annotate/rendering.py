@@ -101,6 +101,15 @@ def render(visit: "Visit", template: str, context: dict[str, Any]) -> str:
     return environment(visit.lang).get_template(template).render(common | context)
 
 
+def fragment(visit: "Visit", template: str, context: dict[str, Any]) -> str:
+    """Render a part of a page, which needs to know of the visit how things are written."""
+    return (
+        environment(visit.lang)
+        .get_template(template)
+        .render(context | {"lang": visit.lang, "f": visit.formats})
+    )
+
+
 def language(request: ASGIConnection[Any, Any, Any, Any]) -> str:
     """Choose the language in which a request is answered."""
     return i18n.choose(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))

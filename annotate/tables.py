@@ -29,6 +29,7 @@ from tasks import (
     intake,
     items,
     people,
+    permits,
     progress,
     projects,
 )
@@ -41,6 +42,7 @@ NOUNS = (
     batches,
     items,
     intake,
+    permits,
     assignments,
     answers,
     fits,

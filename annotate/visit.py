@@ -6,7 +6,8 @@ browser must carry the sign-in's own token; programs carry a bearer token instea
 
 import hmac
 import logging
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -117,7 +118,7 @@ class Visit:
     @property
     def formats(self) -> i18n.Formats:
         """How the viewer's language and time zone write things."""
-        return i18n.formats(self.lang, self.viewer.person.time_zone if self.viewer else "UTC")
+        return i18n.formats(self.lang, self.viewer.time_zone if self.viewer else "UTC")
 
     def gettext(self, text: str) -> str:
         """Say a text in the visit's language, or words with their values."""
@@ -160,11 +161,21 @@ def provide_visit(
 ) -> Visit:
     """Put the visit together. Raises ForgedRequest for a write without the sign-in's token."""
     visit = _visit(request, session, form)
-    if visit.viewer is not None and visit.viewer.csrf and request.method not in SAFE_METHODS:
-        sent = request.headers.get("x-csrf-token") or form.get("csrf", "")
-        if not isinstance(sent, str) or not hmac.compare_digest(sent, visit.viewer.csrf):
-            raise ForgedRequest
+    _refuse_forged(request, visit)
     return visit
+
+
+@contextmanager
+def visiting(request: Asked) -> Iterator[Visit]:
+    """Open a visit without a form inside the handler itself: one walk through a thread instead of four.
+
+    For what runs with every answer. The transaction commits at its end. Raises ForgedRequest.
+    """
+    tasks: TaskSettings = request.app.state.tasks
+    with transaction(engine_for(tasks.database_url, tasks.database_pool)) as session:
+        visit = _visit(request, session, {})
+        _refuse_forged(request, visit)
+        yield visit
 
 
 def before_the_body(check: Callable[..., object]) -> Callable[[Asked, Any], None]:
@@ -181,6 +192,14 @@ def before_the_body(check: Callable[..., object]) -> Callable[[Asked, Any], None
     return guard
 
 
+def _refuse_forged(request: Asked, visit: Visit) -> None:
+    viewer = visit.viewer
+    if viewer is not None and viewer.csrf and request.scope.get("method") not in SAFE_METHODS:
+        sent = request.headers.get("x-csrf-token") or visit.form.get("csrf", "")
+        if not isinstance(sent, str) or not hmac.compare_digest(sent, viewer.csrf):
+            raise ForgedRequest
+
+
 def _visit(request: Asked, session: Session, form: Mapping[str, Any]) -> Visit:
     tasks: TaskSettings = request.app.state.tasks
     now = clock.now(session, simulated=tasks.simulated, said=_said_time(request))
@@ -192,7 +211,7 @@ def _visit(request: Asked, session: Session, form: Mapping[str, Any]) -> Visit:
         tasks=tasks,
         lang=rendering.language(request),
         theme=request.cookies.get(THEME_COOKIE, ""),
-        path=request.url.path,
+        path=request.scope["path"],
         address=request.client.host if request.client else "",
         cookie=request.cookies.get(COOKIE, ""),
         form=form,

@@ -16,9 +16,8 @@ from annotate.visit import Visit
 from schemas.definition import Shown, TaskDefinition
 from schemas.fields import Field, rating_range
 from schemas.words import Words
-from tasks.assignments import Assignment
+from tasks.assignments import Held
 from tasks.errors import Invalid
-from tasks.items import Item
 
 _markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
 
@@ -32,18 +31,16 @@ def markdown(text: str) -> Markup:
 def item_context(
     visit: Visit,
     definition: TaskDefinition,
-    assignment: Assignment,
-    item: Item,
+    held: Held,
     answer: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Prepare an item for widgets/item.html."""
     return {
-        "assignment_id": str(assignment.id),
-        "batch_id": str(assignment.batch_id),
-        "position": item.line,
-        "data": item.data,
-        "shown": [shown_part(definition, part, item.data) for part in definition.show],
-        "fields": [field_context(field, item.data) for field in definition.fields],
+        "assignment_id": str(held.id),
+        "batch_id": str(held.batch_id),
+        "data": held.data,
+        "shown": [shown_part(definition, part, held.data) for part in definition.show],
+        "fields": [field_context(field, held.data) for field in definition.fields],
         "answer": answer or {},
         "csrf": visit.viewer.csrf if visit.viewer else "",
     }

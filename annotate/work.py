@@ -162,7 +162,7 @@ def listed_one(visit: Visit, viewer: Viewer, batch: Batch) -> Listed:
     if batch.state != "open":
         barred = offers.why_not_served(batch)
     elif barred is None and not left:
-        barred = offers.why_none_left(visit.session, viewer.person, [batch.id])[batch.id]
+        barred = offers.why_none_left(visit.session, viewer.id, [batch.id])[batch.id]
     return Listed(
         batch=batch,
         title=f"{project.name}: {batch.name}",

@@ -21,6 +21,7 @@ SCHEDULE = {
     "annotate.beat": 20,
     "tasks.expire_leases": 30,
     "tasks.lift_exclusions": 300,
+    "tasks.fit_leases": 300,
     "tasks.sweep_uploads": 60,
     "annotate.sweep_items": 30,
     "annotate.refit_batches": 60,

@@ -15,8 +15,7 @@ from itertools import pairwise
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Numeric, String, and_, exists, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ForeignKey, Index, Numeric, String, exists, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from payments import worktime
@@ -27,9 +26,10 @@ from payments.money import minor
 from payments.paid_time import Category, Share, second_of, seconds_by, split
 from payments.paid_time import Kind as Heard
 from payments.periods import is_open, start_of
-from payments.terms import AgreedPay, PayTerms, agreed_pay, paid_at, terms_of
-from tasks.assignments import Assignment, AssignmentState
-from tasks.db import Base, new_id
+from payments.terms import AgreedPay, NoTerms, PayTerms, agreed_pay, paid_at
+from tasks.append_only import attach
+from tasks.assignments import Assigned, Assignment, AssignmentState
+from tasks.db import Base, new_id, rows
 from tasks.errors import Invalid
 from tasks.people import Person, WorkPlace, place_at, work_places
 
@@ -38,6 +38,10 @@ KINDS: Final = ("submitted", "skipped", "returned", "expired")
 
 class UnknownEnding(Invalid):
     """An assignment ends submitted, skipped, returned or expired."""
+
+
+class NotAccrued(RuntimeError):
+    """The books did not take an earning; the sweep will record it."""
 
 
 class Earning(Base):
@@ -98,34 +102,62 @@ class OpenPay:
     hourly: Fraction | None
 
 
-def accrue(session: Session, assignment: Assignment, kind: str, now: datetime) -> Earning:
-    """Record an assignment's earning once; a submission raises one that was nothing. Raises NoTerms."""
+ACCRUE: Final = """
+CREATE OR REPLACE FUNCTION accrue_earning(
+    _id uuid, _assignment uuid, _worker uuid, _batch uuid, _kind text, _now timestamptz
+) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    _terms record;
+    _price numeric;
+BEGIN
+    SELECT * INTO _terms FROM pay_terms WHERE batch_id = _batch;
+    IF NOT FOUND THEN
+        RETURN 'NoTerms';
+    END IF;
+    _price := _terms.piece_price;
+    IF _terms.counts_from > _now THEN
+        -- A rise counts from its moment on, and the sweep books what ended before it.
+        SELECT piece_price INTO _price FROM terms_revision WHERE batch_id = _batch
+        ORDER BY counts_from <= _now DESC, CASE WHEN counts_from <= _now THEN -revision ELSE revision END LIMIT 1;
+    END IF;
+    INSERT INTO earning (id, assignment_id, worker_id, batch_id, kind, piece_price, currency, at)
+    VALUES (_id, _assignment, _worker, _batch, _kind,
+        CASE _kind WHEN 'submitted' THEN coalesce(_price, 0) ELSE 0 END, _terms.currency, _now)
+    ON CONFLICT (assignment_id) DO UPDATE
+        SET kind = excluded.kind, piece_price = excluded.piece_price, currency = excluded.currency,
+            at = excluded.at
+        WHERE earning.kind <> 'submitted' AND excluded.kind = 'submitted';
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    -- What is undone here is this earning alone: a fault in the books never refuses the work before it.
+    RETURN SQLERRM;
+END $$"""
+"""Record one earning, or undo it and say the fault."""
+
+attach(Earning.__table__, (ACCRUE,))
+
+
+def accrue(session: Session, assignment: Assigned, kind: str, now: datetime) -> None:
+    """Record an assignment's earning once; a submission raises one that was nothing.
+
+    Raises NoTerms, or NotAccrued where the books fail; the transaction goes on as if it had not been tried.
+    """
     if kind not in KINDS:
         raise UnknownEnding(kind=kind[:40])
-    terms = terms_of(session, assignment.batch_id)
-    # A rise counts from its moment on, and the sweep books what ended before it.
-    paid = terms if terms.counts_from <= now else paid_at(agreed_pay(session, [terms])[terms.batch_id], now)
-    price = (paid.piece_price or Decimal(0)) if kind == AssignmentState.SUBMITTED else Decimal(0)
-    fresh = insert(Earning).values(
+    (done,) = rows(
+        session,
+        "SELECT accrue_earning(%(id)s, %(assignment)s, %(worker)s, %(batch)s, %(kind)s, %(now)s) AS fault",
         id=new_id(),
-        assignment_id=assignment.id,
-        worker_id=assignment.worker_id,
-        batch_id=assignment.batch_id,
+        assignment=assignment.id,
+        worker=assignment.worker_id,
+        batch=assignment.batch_id,
         kind=kind,
-        piece_price=price,
-        currency=terms.currency,
-        at=now,
+        now=now,
     )
-    late = {name: getattr(fresh.excluded, name) for name in ("kind", "piece_price", "currency", "at")}
-    session.execute(
-        fresh.on_conflict_do_update(
-            index_elements=["assignment_id"],
-            set_=late,
-            where=and_(Earning.kind != "submitted", fresh.excluded.kind == "submitted"),
-        )
-    )
-    query = select(Earning).where(Earning.assignment_id == assignment.id)
-    return session.scalars(query.execution_options(populate_existing=True)).one()
+    if done.fault == NoTerms.__name__:
+        raise NoTerms
+    if done.fault is not None:
+        raise NotAccrued(done.fault)
 
 
 def sweep(session: Session, now: datetime, limit: int = 1000) -> int:

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from payments.paid_time import ENDING, OPENING, Category, Event, Kind, second_of
 from payments.terms import GRACE_MAX
-from tasks.assignments import Assignment, AssignmentState
-from tasks.db import Base
+from tasks.assignments import Assigned, AssignmentState
+from tasks.db import Base, rows
 from tasks.errors import Invalid
 
 PROOF_APART: Final = timedelta(seconds=10)
@@ -60,18 +60,24 @@ class Proof(Base):
     sequence: Mapped[int] = mapped_column(default=0)
 
 
+RECORD: Final = """
+    INSERT INTO proof (worker_id, kind, unit, assignment_id, batch_id, at, sequence)
+    VALUES (%(worker)s, %(kind)s, %(unit)s, %(assignment)s, %(batch)s, %(at)s, %(sequence)s)
+"""
+
+
 def record(
     session: Session,
     *,
     worker_id: UUID,
     kind: str,
     now: datetime,
-    assignment: Assignment | None = None,
+    assignment: Assigned | None = None,
     batch_id: UUID | None = None,
     unit: str | None = None,
     sequence: int = 0,
-) -> Proof | None:
-    """Store a sign of work; None for a proof so soon after the last that it says nothing new. Raises WrongProof.
+) -> bool:
+    """Store a sign of work; False for a proof so soon after the last that it says nothing new. Raises WrongProof.
 
     Without an assignment, name the unit (`instructions:<batch>`, `rest:<batch>`, `queue`).
     """
@@ -88,31 +94,31 @@ def record(
     if not unit or len(unit) > 100:
         raise WrongProof("A sign of work belongs to an assignment or to a named unit.")
     if kind == Kind.proof and _heard_lately(session, worker_id, unit, now):
-        return None
+        return False
     if OPENING.get(heard) is Category.F:
         batch_id = None
-    proof = Proof(
-        worker_id=worker_id,
+    rows(
+        session,
+        RECORD,
+        worker=worker_id,
         kind=heard,
         unit=unit,
-        assignment_id=assignment.id if assignment else None,
-        batch_id=batch_id,
+        assignment=assignment.id if assignment else None,
+        batch=batch_id,
         at=now,
         sequence=sequence,
     )
-    session.add(proof)
-    session.flush()
-    return proof
+    return True
 
 
-def open_assignment(session: Session, assignment: Assignment, now: datetime) -> Proof | None:
+def open_assignment(session: Session, assignment: Assigned, now: datetime) -> bool:
     """Note that an assignment is before the worker; what was submitted is opened again as rework."""
     again = assignment.state == AssignmentState.SUBMITTED
     kind = Kind.rework_open if again else Kind.open
     return record(session, worker_id=assignment.worker_id, kind=kind, now=now, assignment=assignment)
 
 
-def end_assignment(session: Session, assignment: Assignment, kind: str, now: datetime) -> Proof | None:
+def end_assignment(session: Session, assignment: Assigned, kind: str, now: datetime) -> bool:
     """Note the end of the work on an assignment: submit, skip, content_skip, return, timeout. Raises WrongProof."""
     if kind not in ENDING:
         raise WrongProof(kind=kind[:40])

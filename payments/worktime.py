@@ -40,6 +40,7 @@ from payments.proofs import (
     worked_on,
 )
 from payments.terms import PayTerms
+from tasks import permits
 from tasks.assignments import Assignment
 from tasks.db import Base, new_id
 from tasks.errors import Conflict, Invalid, NotFound
@@ -153,7 +154,8 @@ def declare(
         decided_at=now if by_rule else None,
     )
     session.add(made)
-    session.flush()
+    # Their hours may have reached a limit.
+    permits.drop(session, worker_id)
     return made
 
 
@@ -193,7 +195,7 @@ def decide(
     held.accepted_by = str(person.id)
     held.decision_reason = reason.strip()[:REASON_CHARACTERS]
     held.decided_at = now
-    session.flush()
+    permits.drop(session, held.worker_id)
     return held
 
 
@@ -208,7 +210,7 @@ def accept_overdue(session: Session, now: datetime) -> int:
         one.state = DeclarationState.ACCEPTED
         one.accepted_by = BY_SILENCE
         one.decided_at = now
-    session.flush()
+        permits.drop(session, one.worker_id)
     return len(late)
 
 

@@ -5,23 +5,25 @@ refused only if the item was never served to that worker or if it does not fit t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, select, text, update
-from sqlalchemy.exc import IntegrityError
+from psycopg.errors import UniqueViolation
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from schemas.answers import AnswerValidator
-from tasks.assignments import Assignment, AssignmentState, own, take_slot
-from tasks.batches import Batch
-from tasks.db import Base
+from tasks.append_only import attach
+from tasks.assignments import AssignmentState, Held, UnknownAssignment
+from tasks.db import Base, rows
 from tasks.errors import Conflict, Invalid
-from tasks.items import Item
-from tasks.projects import Definition
-from tasks.queue import enqueue
+from tasks.projects import parsed_definition
+from tasks.queue import enqueue_check
+
+TYPICAL_OF: Final = 20
+"""Of fewer answers a median says little."""
+NEWEST: Final = 1000
 
 
 class WrongAnswer(Invalid):
@@ -56,14 +58,65 @@ class Answer(Base):
     submitted_at: Mapped[datetime]
 
 
-@dataclass(frozen=True)
-class Stored:
-    """What became of a submission: the answer, whether it was stored before, and whether it ended the assignment."""
+STORE: Final = """
+CREATE OR REPLACE FUNCTION store_answer(
+    _assignment uuid, _worker uuid, _submission uuid, _value jsonb, _now timestamptz,
+    OUT known boolean, OUT reused boolean, OUT first boolean, OUT surplus boolean, OUT version integer
+) LANGUAGE plpgsql AS $$
+DECLARE
+    _held assignment;
+    _answer answer;
+BEGIN
+    SELECT * INTO STRICT _held FROM assignment WHERE id = _assignment AND worker_id = _worker FOR UPDATE;
+    SELECT * INTO _answer FROM answer WHERE submission_id = _submission;
+    known := FOUND;
+    IF known THEN
+        reused := _answer.assignment_id <> _assignment OR _answer.value <> _value;
+        surplus := _held.surplus;
+        version := _answer.version;
+        RETURN;
+    END IF;
+    first := _held.state <> 'submitted';
+    surplus := submit_assignment(_assignment, _now);
+    UPDATE answer SET is_current = false WHERE assignment_id = _assignment AND is_current
+    RETURNING answer.version INTO version;
+    version := coalesce(version, 0) + 1;
+    INSERT INTO answer (submission_id, assignment_id, item_id, batch_id, worker_id, version, is_current, value,
+        origin, submitted_at)
+    VALUES (_submission, _assignment, _held.item_id, _held.batch_id, _worker, version, true, _value,
+        'human', _now);
+END $$"""
+"""Store a checked answer under the assignment's lock: once per submission id, and as the next version."""
 
-    answer: Answer
-    assignment: Assignment
+FACTS: Final = """
+    SELECT assignment.slot_id, assignment.item_id, assignment.batch_id, assignment.state,
+        batch.definition_id, item.key, item.data,
+        EXISTS (SELECT FROM answer WHERE submission_id = %(submission)s) AS known
+    FROM assignment
+    JOIN batch ON batch.id = assignment.batch_id
+    JOIN item ON item.id = assignment.item_id
+    WHERE assignment.id = %(assignment)s AND assignment.worker_id = %(worker)s
+"""
+
+TYPICAL: Final = """
+    SELECT count(*) AS answers,
+        extract(epoch FROM percentile_cont(0.5) WITHIN GROUP (ORDER BY ended_at - claimed_at)) AS seconds
+    FROM (SELECT assignment_id FROM answer WHERE batch_id = %(batch)s AND is_current
+          ORDER BY id DESC LIMIT %(newest)s) AS newest
+    JOIN assignment ON assignment.id = newest.assignment_id
+"""
+
+attach(Answer.__table__, (STORE,))
+
+
+class Stored(NamedTuple):
+    """What became of a submission: the version it made, or was before; `first` if it ended the assignment."""
+
+    assignment: Held
+    version: int
     duplicate: bool
     first: bool
+    surplus: bool
 
 
 def submit(
@@ -76,21 +129,44 @@ def submit(
     now: datetime,
 ) -> Stored:
     """Store an answer once. Raises UnknownAssignment, WrongAnswer with all problems, or SubmissionReused."""
-    assignment = own(session, assignment_id, worker_id)
-    known = session.scalar(select(Answer).where(Answer.submission_id == submission_id))
-    if known is not None:
-        if known.assignment_id != assignment_id or known.value != value:
-            raise SubmissionReused
-        return Stored(known, assignment, duplicate=True, first=False)
-    _check_value(session, assignment, value)
-    first = assignment.state != AssignmentState.SUBMITTED
-    if first:
-        assignment.surplus = not take_slot(session, assignment)
-        assignment.state = AssignmentState.SUBMITTED
-        assignment.ended_at = now
-    answer = _add_version(session, assignment, submission_id, value, now)
-    enqueue(session, "tasks.check_items", [assignment.item_id])
-    return Stored(answer, assignment, duplicate=False, first=first)
+    found = rows(session, FACTS, assignment=assignment_id, worker=worker_id, submission=submission_id)
+    if not found:
+        raise UnknownAssignment
+    facts = found[0]
+    if not facts.known:
+        _check_value(session, facts.definition_id, facts.data, value)
+    try:
+        (stored,) = rows(
+            session,
+            "SELECT * FROM store_answer(%(assignment)s, %(worker)s, %(submission)s, %(value)s, %(now)s)",
+            assignment=assignment_id,
+            worker=worker_id,
+            submission=submission_id,
+            value=value,
+            now=now,
+        )
+    except UniqueViolation as problem:
+        if (
+            problem.diag.constraint_name == "uq_answer_submission_id"
+        ):  # at this moment, for another assignment
+            raise SubmissionReused from None
+        raise
+    if stored.reused:
+        raise SubmissionReused
+    state = facts.state if stored.known else AssignmentState.SUBMITTED
+    held = Held(
+        assignment_id,
+        facts.slot_id,
+        facts.item_id,
+        facts.batch_id,
+        worker_id,
+        facts.key,
+        facts.data,
+        state,
+    )
+    if not stored.known:
+        enqueue_check(session, facts.item_id)
+    return Stored(held, stored.version, bool(stored.known), bool(stored.first), stored.surplus)
 
 
 def answers_to(session: Session, item_ids: Sequence[int]) -> dict[int, list[Answer]]:
@@ -102,46 +178,18 @@ def answers_to(session: Session, item_ids: Sequence[int]) -> dict[int, list[Answ
     return found
 
 
+def typical_seconds(session: Session, batch_id: UUID) -> int | None:
+    """Give how long a batch's newest answers took from claim to end, in the middle; None of fewer than twenty."""
+    (found,) = rows(session, TYPICAL, batch=batch_id, newest=NEWEST)
+    return round(found.seconds) if found.answers >= TYPICAL_OF else None
+
+
 def current_answer(session: Session, assignment_id: UUID) -> Answer | None:
     """Give an assignment's newest answer."""
     return session.scalar(select(Answer).where(Answer.assignment_id == assignment_id, Answer.is_current))
 
 
-def _check_value(session: Session, assignment: Assignment, value: dict[str, Any]) -> None:
-    definition_id = session.scalar(select(Batch.definition_id).where(Batch.id == assignment.batch_id))
-    definition = session.get_one(Definition, definition_id)
-    data = session.scalar(select(Item.data).where(Item.id == assignment.item_id)) or {}
-    problems = AnswerValidator(definition.parsed()).problems(value, data)
+def _check_value(session: Session, definition_id: UUID, data: dict[str, Any], value: dict[str, Any]) -> None:
+    problems = AnswerValidator(parsed_definition(session, definition_id)).problems(value, data)
     if problems:
         raise WrongAnswer(problems=[one.as_json() for one in problems])
-
-
-def _add_version(
-    session: Session, assignment: Assignment, submission_id: UUID, value: dict[str, Any], now: datetime
-) -> Answer:
-    before = session.execute(
-        update(Answer)
-        .where(Answer.assignment_id == assignment.id, Answer.is_current)
-        .values(is_current=False)
-        .returning(Answer.version)
-    ).scalar()
-    answer = Answer(
-        submission_id=submission_id,
-        assignment_id=assignment.id,
-        item_id=assignment.item_id,
-        batch_id=assignment.batch_id,
-        worker_id=assignment.worker_id,
-        version=(before or 0) + 1,
-        is_current=True,
-        value=value,
-        origin="human",
-        submitted_at=now,
-    )
-    session.add(answer)
-    try:
-        session.flush()
-    except IntegrityError as problem:
-        if "uq_answer_submission_id" in str(problem.orig):  # at this moment, for another assignment
-            raise SubmissionReused from None
-        raise
-    return answer

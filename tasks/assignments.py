@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 from sqlalchemy import (
@@ -30,8 +30,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from schemas.problems import visible
+from tasks.append_only import attach
 from tasks.batches import Batch, BatchState
-from tasks.db import Base, new_id
+from tasks.db import Base, new_id, rows
 from tasks.errors import Conflict, Invalid, NotFound
 from tasks.items import ORDER_KEYS, Item, Slot, SlotState, mark_broken
 
@@ -81,11 +82,12 @@ class Assignment(Base):
     __table_args__ = (
         UniqueConstraint("item_id", "worker_id"),
         Index("ix_assignment_lease", "lease_until", postgresql_where=text("state = 'leased'")),
-        Index("ix_assignment_held", "worker_id", "batch_id", "state"),
+        Index("ix_assignment_worker", "worker_id", "batch_id", "state"),
+        Index("ix_assignment_held", "worker_id", "batch_id", "id", postgresql_where=text("state = 'leased'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    slot_id: Mapped[int] = mapped_column(ForeignKey("slot.id"), index=True)
+    slot_id: Mapped[int] = mapped_column(ForeignKey("slot.id"))
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
     batch_id: Mapped[UUID] = mapped_column(ForeignKey("batch.id"), index=True)
     worker_id: Mapped[UUID] = mapped_column(ForeignKey("person.id"))
@@ -104,66 +106,220 @@ PUT_OFF: Final[ColumnElement[bool]] = and_(
 )
 """Skipped, and to come back to the same worker."""
 
-CLAIM = text("""
-    WITH chosen AS (
-        SELECT slot.id, slot.item_id
-        FROM slot
-        WHERE slot.batch_id = :batch AND slot.state = 'open' AND slot.order_key >= :place
-          AND NOT EXISTS (SELECT FROM assignment
-                          WHERE assignment.item_id = slot.item_id AND assignment.worker_id = :worker)
-        ORDER BY slot.order_key, slot.id
-        LIMIT 1
-        FOR UPDATE OF slot SKIP LOCKED
-    ), leased AS (
-        UPDATE slot SET state = 'leased' FROM chosen WHERE slot.id = chosen.id
-    )
-    INSERT INTO assignment
-        (id, slot_id, item_id, batch_id, worker_id, state, surplus, reason, claimed_at, lease_until)
-    SELECT :id, chosen.id, chosen.item_id, :batch, :worker, 'leased', false, '', :now, :until FROM chosen
-    RETURNING id
-""")
+CHOOSE: Final = """
+        WITH chosen AS (
+            SELECT slot.id, slot.item_id
+            FROM slot
+            WHERE slot.batch_id = _batch AND slot.state = 'open' AND slot.order_key >= _from
+              AND (SELECT had.id FROM assignment AS had
+                   WHERE had.item_id = slot.item_id AND had.worker_id = _worker) IS NULL
+            ORDER BY slot.order_key, slot.id
+            LIMIT 1
+            FOR UPDATE OF slot SKIP LOCKED
+        ), leased AS (
+            UPDATE slot SET state = 'leased' FROM chosen WHERE slot.id = chosen.id
+        )
+        INSERT INTO assignment
+            (id, slot_id, item_id, batch_id, worker_id, state, surplus, reason, claimed_at, lease_until)
+        SELECT _id, chosen.id, chosen.item_id, _batch, _worker, 'leased', false, '', _now, _until FROM chosen
+        RETURNING assignment.id"""
+"""The choice of one slot: one walk along the index of the batch's open slots, which ends at the first that fits.
+
+Whether the worker has had an item is looked up item by item: a join could read all that they ever did.
+"""
+
+CLAIM: Final = """
+CREATE OR REPLACE FUNCTION claim_slots(
+    _batch uuid, _worker uuid, _queue bigint, _ids uuid[], _place integer, _now timestamptz
+) RETURNS TABLE (
+    batch_state varchar, pause_reason varchar, permitted boolean,
+    id uuid, slot_id bigint, item_id bigint, key varchar, data jsonb, fresh boolean
+)
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_sort = off AS $$
+#variable_conflict use_column
+DECLARE
+    _served batch;
+    _permitted boolean;
+    _until timestamptz;
+    _held uuid[];
+    _had integer;
+    _id uuid;
+    _claimed uuid;
+    _from integer;
+    _late record;
+    _free bigint;
+BEGIN
+    -- One worker's claims queue up, so that two tabs cannot choose two copies of the same item.
+    PERFORM pg_advisory_xact_lock(_queue);
+    SELECT * INTO _served FROM batch WHERE id = _batch;
+    _until := _now + make_interval(secs => _served.lease_seconds);
+    _permitted := EXISTS (SELECT FROM permit WHERE worker_id = _worker AND batch_id = _batch
+                          AND since <= _now AND until > _now);
+    _held := ARRAY(SELECT id FROM assignment
+                   WHERE batch_id = _batch AND worker_id = _worker AND state = 'leased' AND lease_until > _now
+                   ORDER BY id LIMIT cardinality(_ids));
+    _had := cardinality(_held);
+    -- To ask for more is to be at it.
+    UPDATE assignment SET lease_until = _until
+    WHERE id = ANY(_held) AND lease_until < _until - interval '1 minute';
+    IF _permitted AND _served.state = 'open' THEN
+        FOREACH _id IN ARRAY _ids[_had + 1:] LOOP
+            FOREACH _from IN ARRAY ARRAY[_place, 0] LOOP
+                -- choose
+                INTO _claimed;
+                EXIT WHEN _claimed IS NOT NULL;
+            END LOOP;
+            EXIT WHEN _claimed IS NULL;
+            _held := _held || _claimed;
+        END LOOP;
+    END IF;
+    IF _permitted AND _served.state = 'open' AND cardinality(_held) < cardinality(_ids) THEN
+        -- What the worker has put off comes back at the end, the earliest first, where it still lacks an answer.
+        FOR _late IN SELECT assignment.id, item_id FROM assignment
+            WHERE batch_id = _batch AND worker_id = _worker AND state = 'skipped' AND outcome = 'later'
+            ORDER BY ended_at, assignment.id
+        LOOP
+            EXIT WHEN cardinality(_held) = cardinality(_ids);
+            SELECT slot.id INTO _free FROM slot WHERE slot.item_id = _late.item_id AND slot.state = 'open'
+            ORDER BY slot.copy LIMIT 1 FOR UPDATE SKIP LOCKED;
+            CONTINUE WHEN NOT FOUND;
+            UPDATE slot SET state = 'leased' WHERE slot.id = _free;
+            UPDATE assignment SET slot_id = _free, state = 'leased', lease_until = _until
+            WHERE assignment.id = _late.id;
+            _held := _held || _late.id;
+        END LOOP;
+    END IF;
+    RETURN QUERY
+        SELECT _served.state, _served.pause_reason, _permitted, assignment.id, slot_id, item_id, key, data,
+            assignment.id = ANY(_held[_had + 1:])
+        FROM assignment JOIN item ON item.id = item_id
+        WHERE assignment.id = ANY(_held) ORDER BY assignment.id;
+    IF NOT FOUND THEN
+        batch_state := _served.state; pause_reason := _served.pause_reason; permitted := _permitted;
+        RETURN NEXT;
+    END IF;
+END $$""".replace("-- choose", CHOOSE.strip())
+"""Claim as many slots as there are ids, those in hand counted; a row without id where there is none at all.
+
+Statistics of a batch that was just uploaded may not be there yet, so sorts and whole readings are ruled out.
+"""
+
+RENEW: Final = """
+    UPDATE assignment SET lease_until = %(now)s + make_interval(secs => batch.lease_seconds)
+    FROM batch
+    WHERE assignment.id = %(id)s AND batch.id = assignment.batch_id AND assignment.state = 'leased'
+        AND lease_until < %(now)s + make_interval(secs => batch.lease_seconds - 60)
+"""
+"""Activity lengthens a lease, but not with every sign of it: a minute's difference is not worth a write."""
+
+SUBMIT: Final = """
+CREATE OR REPLACE FUNCTION submit_assignment(_assignment uuid, _now timestamptz) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    _held assignment;
+    _taken boolean;
+BEGIN
+    SELECT * INTO _held FROM assignment WHERE id = _assignment FOR UPDATE;
+    IF _held.state = 'submitted' THEN
+        RETURN _held.surplus;
+    END IF;
+    UPDATE slot SET state = 'answered'
+    WHERE id = _held.slot_id AND state = CASE _held.state WHEN 'leased' THEN 'leased' ELSE 'open' END;
+    _taken := FOUND;
+    UPDATE assignment SET state = 'submitted', surplus = NOT _taken, ended_at = _now WHERE id = _assignment;
+    RETURN NOT _taken;
+END $$"""
+"""End an assignment with its answer; tells whether the slot had gone to somebody else meanwhile."""
+
+attach(Assignment.__table__, (CLAIM, SUBMIT))
 
 
-def claim(session: Session, batch: Batch, worker_id: UUID, now: datetime, count: int = 1) -> list[Assignment]:
-    """Give the worker up to `count` assignments in hand: those held already first, then new ones.
+class Assigned(Protocol):
+    """What time and pay need to know of an assignment: a row, or one in hand."""
 
-    Raises BatchNotServed when nothing is held and the batch is not open.
+    @property
+    def id(self) -> UUID:
+        """Its id."""
+
+    @property
+    def batch_id(self) -> UUID:
+        """Whose work it is."""
+
+    @property
+    def worker_id(self) -> UUID:
+        """Whose hold it is."""
+
+    @property
+    def state(self) -> str:
+        """Where it stands."""
+
+
+class Held(NamedTuple):
+    """An assignment in hand with its item; `fresh` if it was claimed just now."""
+
+    id: UUID
+    slot_id: int
+    item_id: int
+    batch_id: UUID
+    worker_id: UUID
+    key: str
+    data: dict[str, Any]
+    state: str = AssignmentState.LEASED
+    fresh: bool = False
+
+
+class Hand(NamedTuple):
+    """What a worker has in hand of a batch, the oldest first, and whether they hold a permit to be given more."""
+
+    items: list[Held]
+    permitted: bool
+
+
+def claim(session: Session, batch_id: UUID, worker_id: UUID, now: datetime, count: int = 1) -> Hand:
+    """Give the worker up to `count` assignments in hand: those held already first, then new ones under a permit.
+
+    Leases of what is in hand are renewed. Raises BatchNotServed when nothing is held and the batch is not open.
     """
-    # One worker's claims queue up, so that two tabs cannot choose two copies of the same item.
-    session.execute(select(func.pg_advisory_xact_lock(worker_id.int & (2**63 - 1))))
-    count = min(count, HELD_MAX)
-    held = held_by(session, batch.id, worker_id, now)[:count]
-    if batch.state != BatchState.OPEN:
-        if not held:
-            raise BatchNotServed(batch.pause_reason or None)
-        return held
-    while len(held) < count:
-        found = _claim_one(session, batch, worker_id, now)
-        if found is None:
-            break
-        held.append(found)
-    return held + _take_again(session, batch, worker_id, now, count - len(held))
+    found = rows(
+        session,
+        "SELECT * FROM claim_slots(%(batch)s, %(worker)s, %(queue)s, %(ids)s, %(place)s, %(now)s)",
+        batch=batch_id,
+        worker=worker_id,
+        queue=worker_id.int & (2**63 - 1),
+        ids=[new_id() for _ in range(min(count, HELD_MAX))],
+        place=random.randrange(ORDER_KEYS),  # noqa: S311  a place in the order, not a secret
+        now=now,
+    )
+    first = found[0]
+    if first.id is None and first.batch_state != BatchState.OPEN:
+        raise BatchNotServed(first.pause_reason or None)
+    held = [
+        Held(one.id, one.slot_id, one.item_id, batch_id, worker_id, one.key, one.data, fresh=one.fresh)
+        for one in found
+        if one.id is not None
+    ]
+    return Hand(held, first.permitted)
 
 
-def claim_item(
-    session: Session, batch: Batch, item_key: str, worker_id: UUID, now: datetime
-) -> Assignment | None:
+def claim_item(session: Session, batch: Batch, item_key: str, worker_id: UUID, now: datetime) -> Held | None:
     """Give the worker a slot of one named item, for recorded work that is played again; None if none is open."""
     session.execute(select(func.pg_advisory_xact_lock(worker_id.int & (2**63 - 1))))
-    item_id = session.scalar(select(Item.id).where(Item.batch_id == batch.id, Item.key == item_key))
+    item = session.scalar(select(Item).where(Item.batch_id == batch.id, Item.key == item_key))
+    if item is None:
+        return None
     known = session.scalar(
-        select(Assignment).where(Assignment.item_id == item_id, Assignment.worker_id == worker_id)
+        select(Assignment).where(Assignment.item_id == item.id, Assignment.worker_id == worker_id)
     )
-    if known is not None or item_id is None or batch.state != BatchState.OPEN:
-        return known
+    if known is not None:
+        return _held(known, item)
     slot = session.scalar(
         select(Slot)
-        .where(Slot.item_id == item_id, Slot.state == SlotState.OPEN)
+        .where(Slot.item_id == item.id, Slot.state == SlotState.OPEN)
         .order_by(Slot.copy)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
-    if slot is None:
+    if slot is None or batch.state != BatchState.OPEN:
         return None
     slot.state = SlotState.LEASED
     assignment = Assignment(
@@ -179,7 +335,7 @@ def claim_item(
     )
     session.add(assignment)
     session.flush()
-    return assignment
+    return _held(assignment, item)
 
 
 def held_by(session: Session, batch_id: UUID, worker_id: UUID, now: datetime) -> list[Assignment]:
@@ -210,11 +366,9 @@ def own(session: Session, assignment_id: UUID, worker_id: UUID) -> Assignment:
     return found
 
 
-def renew(session: Session, assignment: Assignment, now: datetime) -> None:
+def renew(session: Session, assignment: Assigned, now: datetime) -> None:
     """Lengthen a running lease because the worker is at it."""
-    if assignment.state == AssignmentState.LEASED:
-        seconds = session.scalar(select(Batch.lease_seconds).where(Batch.id == assignment.batch_id)) or 0
-        assignment.lease_until = max(assignment.lease_until, now + timedelta(seconds=seconds))
+    rows(session, RENEW, id=assignment.id, now=now)
 
 
 def skip(
@@ -265,18 +419,6 @@ def expire(session: Session, now: datetime, limit: int = 1000) -> list[Assignmen
     return list(late)
 
 
-def take_slot(session: Session, assignment: Assignment) -> bool:
-    """Mark the assignment's slot as answered; False if it has gone to somebody else meanwhile."""
-    expected = SlotState.LEASED if assignment.state == AssignmentState.LEASED else SlotState.OPEN
-    taken = session.execute(
-        update(Slot)
-        .where(Slot.id == assignment.slot_id, Slot.state == expected)
-        .values(state=SlotState.ANSWERED)
-        .returning(Slot.id)
-    )
-    return taken.first() is not None
-
-
 def done_by(session: Session, batch_id: UUID, worker_id: UUID) -> int:
     """Count the worker's answered assignments of a batch."""
     query = select(func.count()).where(
@@ -285,12 +427,6 @@ def done_by(session: Session, batch_id: UUID, worker_id: UUID) -> int:
         Assignment.state == AssignmentState.SUBMITTED,
     )
     return session.scalar(query) or 0
-
-
-def items_of(session: Session, assignments: list[Assignment]) -> dict[int, Item]:
-    """Fetch the assignments' items by id."""
-    ids = [assignment.item_id for assignment in assignments]
-    return {item.id: item for item in session.scalars(select(Item).where(Item.id.in_(ids)))}
 
 
 def broken_reports(session: Session, items: Iterable[Item]) -> dict[int, list[Assignment]]:
@@ -305,21 +441,9 @@ def broken_reports(session: Session, items: Iterable[Item]) -> dict[int, list[As
     return found
 
 
-def _claim_one(session: Session, batch: Batch, worker_id: UUID, now: datetime) -> Assignment | None:
-    place = random.randrange(ORDER_KEYS)  # noqa: S311  a place in the order, not a secret
-    for start in (place, 0):
-        values = {
-            "id": new_id(),
-            "batch": batch.id,
-            "worker": worker_id,
-            "place": start,
-            "now": now,
-            "until": now + timedelta(seconds=batch.lease_seconds),
-        }
-        claimed = session.scalar(CLAIM, values)
-        if claimed is not None:
-            return session.get_one(Assignment, claimed)
-    return None
+def _held(one: Assignment, item: Item) -> Held:
+    state = AssignmentState(one.state)
+    return Held(one.id, one.slot_id, one.item_id, one.batch_id, one.worker_id, item.key, item.data, state)
 
 
 def _end(
@@ -339,32 +463,3 @@ def _end(
     assignment.reason = reason
     assignment.ended_at = now
     session.flush()
-
-
-def _take_again(
-    session: Session, batch: Batch, worker_id: UUID, now: datetime, count: int
-) -> list[Assignment]:
-    """Give back what the worker has put off, the earliest first, where the item still lacks an answer."""
-    query = (
-        select(Assignment)
-        .where(Assignment.batch_id == batch.id, Assignment.worker_id == worker_id, PUT_OFF)
-        .order_by(Assignment.ended_at, Assignment.id)
-    )
-    taken: list[Assignment] = []
-    for assignment in session.scalars(query) if count > 0 else ():
-        if len(taken) == count:
-            break
-        slot = session.scalar(
-            select(Slot)
-            .where(Slot.item_id == assignment.item_id, Slot.state == SlotState.OPEN)
-            .order_by(Slot.copy)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        if slot is not None:
-            slot.state = SlotState.LEASED
-            assignment.slot_id, assignment.state = slot.id, AssignmentState.LEASED
-            assignment.lease_until = now + timedelta(seconds=batch.lease_seconds)
-            taken.append(assignment)
-    session.flush()
-    return taken

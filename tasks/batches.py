@@ -21,6 +21,10 @@ from tasks.names import check_name
 from tasks.people import Person
 from tasks.projects import Definition, Project
 
+LEASE_SECONDS_MIN: Final = 900
+"""What a lease lasts that nobody set and no answers speak for."""
+LEASE_SECONDS_MAX: Final = 86_400
+
 
 class UnknownBatch(NotFound):
     """There is no such batch, or it is not yours."""
@@ -80,6 +84,8 @@ class Batch(Base):
     answers_max: Mapped[int]
     answers_expected: Mapped[int]
     lease_seconds: Mapped[int]
+    lease_set: Mapped[bool] = mapped_column(default=False)
+    """Whether the requester said how long a lease lasts; else the batch's own answers do."""
     languages: Mapped[list[str]] = mapped_column(default=list)
     content_classes: Mapped[list[str]] = mapped_column(default=list)
     created_at: Mapped[datetime]
@@ -121,7 +127,7 @@ def create_batch(
     answers_wanted: int = 3,
     answers_max: int | None = None,
     answers_expected: int | None = None,
-    lease_seconds: int = 900,
+    lease_seconds: int | None = None,
     languages: list[str] | None = None,
 ) -> Batch:
     """Make a draft batch; it asks for up to two answers more where workers disagree, unless told otherwise.
@@ -139,7 +145,8 @@ def create_batch(
         answers_wanted=answers_wanted,
         answers_expected=answers_expected if answers_expected is not None else answers_wanted,
         answers_max=answers_max if answers_max is not None else answers_wanted + 2,
-        lease_seconds=lease_seconds,
+        lease_seconds=lease_seconds or LEASE_SECONDS_MIN,
+        lease_set=lease_seconds is not None,
         languages=languages or [],
         content_classes=list(definition.parsed().content_classes),
         created_at=now,
@@ -202,6 +209,16 @@ def close_batch(session: Session, batch: Batch, now: datetime) -> None:
     batch.state = BatchState.CLOSED
     batch.closed_at = batch.closed_at or now
     session.flush()
+
+
+def fit_lease(session: Session, batch: Batch, typical_seconds: int) -> None:
+    """Let leases of a batch last three times as long as its answers typically take, unless the requester said how long.
+
+    They last from a quarter of an hour to a day; what is in hand already gets the new length when it is renewed.
+    """
+    if not batch.lease_set:
+        batch.lease_seconds = min(max(3 * typical_seconds, LEASE_SECONDS_MIN), LEASE_SECONDS_MAX)
+        session.flush()
 
 
 def batches_of(session: Session, projects: Collection[UUID]) -> dict[UUID, list[Batch]]:

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, and_, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from tasks import permits
 from tasks.db import Base, new_id
 from tasks.errors import Conflict, Invalid, NotFound
 from tasks.people import Person, Role
@@ -122,7 +123,7 @@ def exclude(
         decision_reason="",
     )
     session.add(made)
-    session.flush()
+    permits.drop(session, worker_id)
     return made
 
 

@@ -13,7 +13,8 @@ from uuid import UUID
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from tasks import assignments, clock, exclusions, intake, progress
+from tasks import answers, assignments, clock, exclusions, intake, progress
+from tasks.batches import fit_lease, open_batches
 from tasks.db import engine_for, transaction
 from tasks.queue import JOB_SECONDS, enqueue, job
 from tasks.settings import TaskSettings
@@ -74,6 +75,16 @@ def lift_exclusions() -> None:
     """Lift the exclusions that were contested and that nobody decided in time."""
     with job_transaction() as (session, now):
         exclusions.lift_overdue(session, now)
+
+
+@job("tasks.fit_leases")
+def fit_leases() -> None:
+    """Let each open batch's own answers say how long its leases last."""
+    with job_transaction() as (session, _):
+        for batch in open_batches(session):
+            typical = answers.typical_seconds(session, batch.id)
+            if typical is not None:
+                fit_lease(session, batch, typical)
 
 
 @job("tasks.sweep_uploads", queue="intake")

@@ -17,6 +17,7 @@ from sqlalchemy import BigInteger, ForeignKey, Identity, Index, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from schemas.definition import CONTENT_CLASSES, LANGUAGES
+from tasks import permits
 from tasks.append_only import attach, only_grows
 from tasks.db import Base, new_id
 from tasks.errors import Invalid, NotFound
@@ -139,7 +140,7 @@ def set_consents(session: Session, person: Person, wanted: Iterable[str]) -> Non
     if not agreed <= set(CONSENTS):
         raise UnknownConsent(consents=sorted(name[:40] for name in agreed - set(CONSENTS)))
     person.consents = [name for name in CONSENTS if name in agreed]
-    session.flush()
+    permits.drop(session, person.id)
 
 
 def settle(
@@ -169,7 +170,7 @@ def settle(
     person.time_zone, person.languages = time_zone, spoken
     if before != (person.place, person.area):
         _work_at(session, person, now)
-    session.flush()
+    permits.drop(session, person.id)
 
 
 def work_places(session: Session, person_id: UUID) -> list[WorkPlace]:

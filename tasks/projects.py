@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from schemas.definition import TaskDefinition, check, kept, parse
+from schemas.definition import PARSED_KEPT, TaskDefinition, check, kept, parse
+from schemas.kept import Kept
 from tasks.db import Base, new_id
 from tasks.errors import Invalid, NotFound
 from tasks.names import check_name
@@ -53,6 +54,9 @@ class Definition(Base):
     def parsed(self) -> TaskDefinition:
         """Give the document as typed parts."""
         return kept(self.digest) or parse(self.document)
+
+
+_by_id: Kept[TaskDefinition] = Kept(PARSED_KEPT)
 
 
 def create_project(
@@ -99,6 +103,12 @@ def latest_definition(session: Session, project_id: UUID) -> Definition | None:
         .order_by(Definition.number.desc())
         .limit(1)
     )
+
+
+def parsed_definition(session: Session, definition_id: UUID) -> TaskDefinition:
+    """Give a version as typed parts. A version never changes, so it is read once per process."""
+    name = str(definition_id)
+    return _by_id.get(name) or _by_id.keep(name, session.get_one(Definition, definition_id).parsed())
 
 
 def projects_of(session: Session, requester_id: UUID) -> list[Project]:

@@ -5,7 +5,8 @@ sweep that finds its work in the database, so losing one costs time and nothing 
 """
 
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from celery import Celery
@@ -15,6 +16,9 @@ from sqlalchemy.orm import Session
 
 from tasks.db import after_commit, engine_for
 from tasks.settings import QUEUES, TaskSettings
+
+GATHERED_SECONDS: Final = 0.1
+MESSAGE_ITEMS_MAX: Final = 500
 
 log = logging.getLogger(__name__)
 
@@ -105,11 +109,43 @@ def job(name: str, *, queue: str = "work") -> Callable[[Callable[..., None]], Ca
 
 def enqueue(session: Session, name: str, *arguments: Any) -> None:
     """Send a job once the session's transaction is committed; a broker that is down is logged, a sweep makes up."""
+    after_commit(session, lambda: _send(name, arguments))
 
-    def send() -> None:
-        try:
-            celery.send_task(name, args=arguments)
-        except Exception:
-            log.exception("job %s%r was not sent; the sweep will find its work", name, arguments)
 
-    after_commit(session, send)
+def enqueue_check(session: Session, item_id: int) -> None:
+    """Have an item's answers looked at once the session's transaction is committed.
+
+    What is committed within a moment goes as one message: a look at a hundred items costs little more than at one.
+    """
+    after_commit(session, lambda: _gathered.add(item_id))
+
+
+class _Gathered:
+    """Items to be looked at, until their message is sent; a process that ends sends them first."""
+
+    def __init__(self) -> None:
+        self._items: set[int] = set()
+        self._lock = threading.Lock()
+
+    def add(self, item_id: int) -> None:
+        with self._lock:
+            first = not self._items
+            self._items.add(item_id)
+        if first:
+            threading.Timer(GATHERED_SECONDS, self._send).start()
+
+    def _send(self) -> None:
+        with self._lock:
+            items, self._items = sorted(self._items), set()
+        for start in range(0, len(items), MESSAGE_ITEMS_MAX):
+            _send("tasks.check_items", (items[start : start + MESSAGE_ITEMS_MAX],))
+
+
+_gathered = _Gathered()
+
+
+def _send(name: str, arguments: Sequence[Any]) -> None:
+    try:
+        celery.send_task(name, args=arguments)
+    except Exception:
+        log.exception("job %s%r was not sent; the sweep will find its work", name, arguments)

@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 import schemas
 from payments import funding, fx, quotes, rules
 from payments.terms import PayTerms, set_terms
-from tasks import people, projects
+from tasks import assignments, people, permits, projects
 from tasks.answers import Stored, submit
-from tasks.assignments import Assignment, claim
+from tasks.assignments import Assignment
 from tasks.batches import Batch, create_batch, open_batch
 from tasks.items import add_items, open_slots
 from tasks.people import Person, Role
@@ -120,6 +120,13 @@ def floors(session: Session, now: datetime) -> None:
         )
 
 
+def claim(session: Session, of: Batch, worker_id: UUID, now: datetime, count: int = 1) -> list[Assignment]:
+    """Assignments in hand of a worker who may be given this batch's items."""
+    permits.grant(session, worker_id, of.id, now, now + timedelta(seconds=60))
+    hand = assignments.claim(session, of.id, worker_id, now, count)
+    return [session.get_one(Assignment, one.id, populate_existing=True) for one in hand.items]
+
+
 def assignment(session: Session, of: Batch, by: Person, now: datetime) -> Assignment:
     """One claimed assignment of an open batch."""
     return claim(session, of, by.id, now)[0]
@@ -127,7 +134,7 @@ def assignment(session: Session, of: Batch, by: Person, now: datetime) -> Assign
 
 def answer(session: Session, held: Assignment, now: datetime, value: dict[str, Any] | None = None) -> Stored:
     """A stored answer to a held assignment; its earning and proof are recorded by whoever needs them."""
-    return submit(
+    stored = submit(
         session,
         assignment_id=held.id,
         worker_id=held.worker_id,
@@ -135,3 +142,5 @@ def answer(session: Session, held: Assignment, now: datetime, value: dict[str, A
         value=value or ANSWER,
         now=now,
     )
+    session.refresh(held)
+    return stored

@@ -259,14 +259,17 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def throw_away_cluster() -> Iterator[str]:
-    """Run a cluster that forgets everything, for tests; gives the URL of its database `postgres`."""
+def throw_away_cluster(*, durable: bool = False) -> Iterator[str]:
+    """Run a cluster that is removed at the end, for tests; gives the URL of its database `postgres`.
+
+    Unless it is durable, it does not wait for the disk.
+    """
     user = service_user()
     open_to_user = user is None or may_enter(Path(tempfile.gettempdir()), user)
     root = Path(tempfile.mkdtemp(prefix="fairlabel-", dir=None if open_to_user else "/var/tmp"))  # noqa: S108
     try:
         root.chmod(0o711)
-        server = Postgres(root, root, root / "logs", durable=False)
+        server = Postgres(root, root, root / "logs", durable=durable)
         server.prepare()
         process = Process(server.service())
         try:

@@ -11,7 +11,7 @@ import pytest
 
 from schemas import examples
 from schemas.uploads import FILE_BYTES_MAX
-from tasks import answers, assignments
+from tasks import answers
 from tasks.batches import Batch
 
 ROWS = b"".join(
@@ -62,7 +62,7 @@ def answered(site: Any, batch_id: str, value: dict[str, Any]) -> None:
     """A new worker gives the same answer to all items."""
     with site.session() as session:
         worker = factories.worker(session, site.now)
-        for held in assignments.claim(session, session.get_one(Batch, batch_id), worker.id, site.now, 10):
+        for held in factories.claim(session, session.get_one(Batch, batch_id), worker.id, site.now, 10):
             answers.submit(
                 session,
                 assignment_id=held.id,

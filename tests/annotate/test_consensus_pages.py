@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from annotate import batch_views
-from tasks import answers, assignments, fits
+from tasks import answers, fits
 from tasks.batches import Batch
 from tasks.items import Item
 
@@ -28,7 +28,7 @@ def contested(site: Any, items: int = 2) -> tuple[str, list[int]]:
         batch = factories.opened_batch(session, site.now, of, items=items, answers_wanted=3, answers_max=3)
         for label in SPLIT:
             by = factories.worker(session, site.now)
-            for held in assignments.claim(session, batch, by.id, site.now, items):
+            for held in factories.claim(session, batch, by.id, site.now, items):
                 answers.submit(
                     session,
                     assignment_id=held.id,

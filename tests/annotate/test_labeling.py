@@ -11,12 +11,15 @@ import pytest
 from sqlalchemy import event, func, select, text
 
 from annotate.visit import CLOCK_HEADER
+from payments import worktime
 from payments.earnings import Earning
 from payments.proofs import Proof
+from tasks import people
 from tasks.answers import Answer
 from tasks.batches import close_batch, get_batch
 from tasks.items import Item
 from tasks.people import Person, get_person
+from tasks.permits import Permit
 from tasks.projects import Project
 
 
@@ -40,7 +43,7 @@ def at(client: Any, site: Any, seconds: int) -> Any:
     return client
 
 
-def held(client: Any, batch_id: str, n: int = 1) -> list[str]:
+def held(client: Any, batch_id: Any, n: int = 1) -> list[str]:
     """Claim items."""
     found = client.get(f"/api/v1/work/{batch_id}/next?n={n}").json()
     return [one["assignment_id"] for one in found["items"]]
@@ -277,6 +280,90 @@ def test_what_the_page_has_is_not_given_twice(site: Any, amina: Person, batch_id
         assert "data-assignment" in more[0]["html"]
         none = client.get(f"/api/v1/work/{batch_id}/next?html=false").json()["items"][0]
         assert "html" not in none
+
+
+def test_one_request_stores_an_answer_and_brings_the_next_item_with_its_clock(
+    site: Any, amina: Person, batch_id: str
+) -> None:
+    with site.client(amina) as client:
+        found = client.get(f"/api/v1/work/{batch_id}/next?begin=true&html=false").json()["items"]
+        assert count(site, Proof, assignment_id=UUID(found[0]["assignment_id"]), kind="open") == 1
+        for number in range(3):
+            at(client, site, 40 * (number + 1))
+            body = {"submission_id": str(uuid4()), "answer": factories.ANSWER}
+            here = (
+                f"/api/v1/assignments/{found[0]['assignment_id']}/answer?n=1&begin=true&html=false&brief=true"
+            )
+            reply = client.put(here, json=body).json()
+            again = client.put(here, json=body).json()
+            assert (reply["stored"], reply["duplicate"], again["duplicate"]) == (True, False, True)
+            assert again["items"] == reply["items"]
+            found = reply["items"]
+        assert (found, reply["why"]) == ([], "answered_all")
+        assert "meter" not in reply
+    assert count(site, Earning, worker_id=amina.id, kind="submitted") == 3
+    assert count(site, Proof, worker_id=amina.id, kind="submit") == 3
+
+
+def test_items_fetched_ahead_start_no_clock_until_one_is_named_as_shown(
+    site: Any, amina: Person, batch_id: str
+) -> None:
+    with site.client(amina) as client:
+        first, second, third = held(client, batch_id, 3)
+        body = {"submission_id": str(uuid4()), "answer": factories.ANSWER}
+        url = f"/api/v1/assignments/{first}/answer?n=2&have={second},{third}&begin=true&shown={second}"
+        assert client.put(url, json=body).json()["stored"]
+        foreign = url.replace(f"shown={second}", f"shown={uuid4()}")
+        assert client.put(foreign, json=body | {"submission_id": str(uuid4())}).json()["version"] == 2
+    assert count(site, Proof, assignment_id=UUID(second), kind="open") == 1
+    assert count(site, Proof, assignment_id=UUID(third)) == 0
+    assert count(site, Answer, assignment_id=UUID(first)) == 2
+
+
+def test_what_a_permit_rests_on_is_asked_once_a_minute_and_at_once_after_a_change(
+    site: Any, amina: Person
+) -> None:
+    offered = "FROM pay_rule"
+    with site.session() as session:
+        batch_id = factories.opened_batch(session, site.now, items=5, languages=["en"]).id
+    with site.client(amina) as client:
+        for seconds, asked_again in ((0, True), (59, False), (60, True)):
+            at(client, site, seconds)
+            with statements(site) as asked:
+                assert len(held(client, batch_id, seconds // 30 + 1)) == seconds // 30 + 1
+            assert any(offered in one for one in asked) == asked_again
+        with site.session() as session:
+            languages = settled(session, amina, ["sw"], site.now)
+        assert languages == ["sw"]
+        assert len(held(client, batch_id, 4)) == 3
+        with site.session() as session:
+            assert session.get(Permit, (amina.id, batch_id)) is None
+
+
+def test_a_permit_never_outlasts_what_is_left_of_the_day(site: Any) -> None:
+    with site.session() as session:
+        worker = factories.worker(session, site.now, time_zone="UTC")
+        batch = factories.opened_batch(session, site.now, items=6)
+        first = factories.assignment(session, batch, worker, site.now)
+        worktime.open_assignment(session, first, site.now)
+        for minute in range(1, 480):
+            when = site.now + timedelta(minutes=minute)
+            worktime.record(session, worker_id=worker.id, kind="proof", now=when, assignment=first)
+        done = site.now + timedelta(minutes=479, seconds=20)
+        worktime.end_assignment(session, first, "submit", done)
+    with site.client(worker) as client:
+        client.headers[CLOCK_HEADER] = done.isoformat()
+        assert len(held(client, str(batch.id), 2)) == 2
+    with site.session() as session:
+        assert session.get_one(Permit, (worker.id, batch.id)).until == done + timedelta(seconds=40)
+
+
+def settled(session: Any, worker: Person, languages: list[str], now: Any) -> list[str]:
+    """Change a worker's languages."""
+    person = people.get_person(session, worker.id)
+    place: dict[str, Any] = {"place": person.place, "area": person.area, "time_zone": person.time_zone}
+    people.settle(session, person, **place, languages=languages, now=now)
+    return person.languages
 
 
 def test_signs_of_work_hold_one_bit(site: Any, amina: Person, batch_id: str) -> None:

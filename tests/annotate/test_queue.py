@@ -30,7 +30,7 @@ from annotate.stack.throw_away import directory
 from payments.earnings import Earning
 from tasks import intake, queue
 from tasks.answers import Answer
-from tasks.assignments import Assignment, AssignmentState, claim
+from tasks.assignments import Assignment, AssignmentState
 from tasks.batches import Batch
 from tasks.consensus import Consensus
 from tasks.db import transaction
@@ -72,7 +72,7 @@ class Instance:
                 with transaction(self.engine) as session:
                     now = datetime.now(UTC)
                     batch = session.get_one(Batch, self.batch.id)
-                    for held in claim(session, batch, worker_id, now):
+                    for held in factories.claim(session, batch, worker_id, now):
                         factories.answer(session, held, now)
                         stored += 1
         return stored

@@ -1,7 +1,8 @@
 """The figures of `make bench`: each beside a yardstick measured in the same run, because absolute seconds say little.
 
-    claim+submit   our own functions against pgbench running the same SQL, one client and four
-    next+answer    CPU milliseconds per answer through HTTP, at 10,000 and at 100,000 items
+    claim          one claim at 1,000,000 items, and of a worker with 50,000 answers, against one at 10,000
+    answer+next    CPU per answer through HTTP against pgbench running the same SQL; with the checks of the items, at
+                   10,000 and at 100,000 items, against the best peer that hands work out, measured once (Potato 2.12)
     move           import and export over the API against COPY of the same rows, and the memory that they take
     verify         CPU of `fairlabel verify` against unpacking, hashing, parsing and checking signatures alone
     decide         CPU of deciding about one item without the database, in a small and in a large batch
@@ -11,8 +12,8 @@
     start          seconds until a later `fairlabel up` serves its page, against what is aimed at
 
 BENCH_SECONDS says how long each rate is measured, BENCH_ENTRIES how many entries the verified log has at least; names
-as arguments choose measures: `python tests/bench/run.py verify page`. A durable server would measure the disk; the
-cluster here forgets everything, so that the ratio shows our own work.
+as arguments choose measures: `python tests/bench/run.py verify page`. Answers are measured on a server that waits for
+the disk, all else on one that does not, so that the ratio shows our own work.
 """
 
 import sys
@@ -22,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench import claims, deciding, moving, peering, starting, verifying, website
+from bench import answering, claims, deciding, moving, peering, starting, verifying, website
 from rich.console import Console
 from rich.table import Table
 
@@ -30,6 +31,8 @@ from annotate.stack.postgres import throw_away_cluster
 
 START_AIM = 6
 """Seconds."""
+POTATO = {10_000: 92, 100_000: 507}
+"""CPU milliseconds per submission with 8 workers, by items."""
 Rows = Iterator[tuple[str, str, str, str]]
 
 
@@ -44,22 +47,32 @@ def main(only: list[str]) -> None:
     Console(width=120).print(table)
 
 
-def claim(server: str, folder: Path) -> Rows:
-    """Compare with pgbench."""
-    for clients in (1, 4):
-        ours, theirs = claims.claim_and_submit(server, folder, clients)
-        row = (f"{ours:,.0f}/s", f"{theirs:,.0f}/s pgbench", f"{ours / theirs:.2f}")
-        yield (f"claim+submit, {clients} client(s)", *row)
+def claim(server: str, _: Path) -> Rows:
+    """Compare a large batch, and a worker who has answered much of it, with a small one."""
+    times = claims.claim_times(server)
+    small = next(iter(times.values()))
+    for name, each in times.items():
+        yield f"claim, {name}", f"{each:.2f} ms", "", f"{each / small:.2f}"
 
 
-def answer(server: str, _: Path) -> Rows:
-    """Compare a large batch with a small one."""
-    small = 0.0
-    for items in (10_000, 100_000):
-        milliseconds, rate = website.next_and_answer(server, items)
-        small = small or milliseconds
-        row = (f"{milliseconds:.1f} ms CPU, {rate:,.0f}/s", "", f"{milliseconds / small:.2f}")
-        yield (f"next+answer by HTTP, {items:,} items", *row)
+def answer(_: str, folder: Path) -> Rows:
+    """Compare with pgbench on a server that waits for the disk; then all programs, with the looks at items."""
+    with throw_away_cluster(durable=True) as server:
+        ours = answering.over_http(server, 10_000, 16, checked=False)
+        theirs = answering.by_pgbench(server, folder, 10_000, 16)
+        row = (_told(ours), _told(theirs), f"{theirs.cpu / ours.cpu:.2f}")
+        yield ("answer+next by HTTP, 16 clients, CPU", *row)
+        row = (f"p50 {ours.p50:.0f} ms, p99 {ours.p99:.0f} ms", "", f"{ours.p99 / ours.p50:.1f}")
+        yield ("answer+next by HTTP, 16 clients, slowest", *row)
+        for items, peer in POTATO.items():
+            ours = answering.over_http(server, items, 8, checked=True)
+            row = (_told(ours), f"{peer} ms Potato", f"1/{peer / ours.cpu:.0f}")
+            yield (f"answer+next with the item's check, {items:,} items", *row)
+
+
+def _told(cost: answering.Cost) -> str:
+    parts = ", ".join(f"{name} {each:.2f}" for name, each in cost.parts.items())
+    return f"{cost.cpu:.2f} ms ({parts}), {cost.rate:,.0f}/s"
 
 
 def decide(_server: str, _folder: Path) -> Rows:

@@ -15,7 +15,7 @@ from payments.earnings import DraftLine, Earning, UnknownEnding, lines_for
 from payments.paid_time import Category
 from payments.terms import NoTerms, seal, set_terms
 from tasks import assignments, people
-from tasks.assignments import Assignment
+from tasks.assignments import Assigned, Assignment
 from tasks.batches import Batch, open_batch
 from tasks.items import open_slots
 from tasks.people import Person
@@ -40,6 +40,13 @@ def clock(now: datetime, text: str) -> datetime:
     return now + timedelta(hours=hour - 9, minutes=minute, seconds=second)
 
 
+def accrue(session: Session, held: Assigned, kind: str, when: datetime) -> Earning:
+    """Record an earning and give its row."""
+    earnings.accrue(session, held, kind, when)
+    found = select(Earning).where(Earning.assignment_id == held.id)
+    return session.scalars(found.execution_options(populate_existing=True)).one()
+
+
 class Morning:
     """Records a worker's evidence by the clock on the wall."""
 
@@ -62,7 +69,7 @@ class Morning:
         when = clock(self.now, at)
         stored = factories.answer(self.session, held, when)
         worktime.end_assignment(self.session, stored.assignment, "submit", when)
-        return earnings.accrue(self.session, stored.assignment, "submitted", when)
+        return accrue(self.session, stored.assignment, "submitted", when)
 
     def note(self, kind: str, at: str, unit: str, batch: Batch | None = None) -> None:
         worktime.record(
@@ -163,14 +170,15 @@ def test_a_span_cut_anywhere_credits_the_same_seconds(session: Session, now: dat
 def test_an_earning_is_recorded_once_and_only_rises(session: Session, now: datetime) -> None:
     batch, worker = served(session, now), factories.worker(session, now)
     held = factories.assignment(session, batch, worker, now)
-    nothing = earnings.accrue(session, held, "expired", now)
+    nothing = accrue(session, held, "expired", now)
     assert [nothing.kind, nothing.piece_price] == ["expired", 0]
+    known = nothing.id
     later = now + timedelta(days=8)
-    late = earnings.accrue(session, held, "submitted", later)
-    assert late.id == nothing.id
+    late = accrue(session, held, "submitted", later)
+    assert late.id == known
     assert [late.kind, late.piece_price, late.at] == ["submitted", Decimal(30), later]
     for kind in ("submitted", "skipped", "expired"):
-        again = earnings.accrue(session, held, kind, later + timedelta(days=1))
+        again = accrue(session, held, kind, later + timedelta(days=1))
         assert [again.kind, again.piece_price, again.at] == ["submitted", Decimal(30), later]
     assert session.scalar(select(func.count(Earning.id))) == 1
     # It counts in the week in which it came, because the week before may be closed.

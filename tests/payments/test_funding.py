@@ -23,7 +23,7 @@ from payments.ledger import balance
 from payments.quotes import quote
 from payments.terms import NoTerms, terms_of
 from tasks import batches
-from tasks.assignments import AssignmentState, claim
+from tasks.assignments import AssignmentState
 from tasks.batches import Batch, BatchEmpty, BatchState, close_batch, slot_counts
 from tasks.items import Item, SlotState, add_slots
 from tasks.people import Person
@@ -56,7 +56,7 @@ def reserved(session: Session, batch: Batch) -> int:
 
 def work(session: Session, batch: Batch, worker: Person, at: datetime, seconds: int) -> datetime:
     """One answer that took so long, with a proof every half minute."""
-    held = claim(session, batch, worker.id, at)[0]
+    held = factories.claim(session, batch, worker.id, at)[0]
     worktime.open_assignment(session, held, at)
     for second in range(30, seconds, 30):
         when = at + timedelta(seconds=second)
@@ -252,7 +252,7 @@ def test_what_is_left_goes_back_when_nothing_is_owed(session: Session, now: date
     later = work(session, batch, worker, now, 40)
     with pytest.raises(StillOwed):
         funding.release(session, batch, later, "zuri", settled_until=now + timedelta(days=7))
-    leased = claim(session, batch, worker.id, later)[0]
+    leased = factories.claim(session, batch, worker.id, later)[0]
     close_batch(session, batch, later)
     with pytest.raises(StillOwed):
         funding.release(session, batch, later, "zuri", settled_until=now + timedelta(days=7))

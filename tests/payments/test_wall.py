@@ -20,7 +20,6 @@ from tasks import looks, refits
 from tasks.aggregators import Outcome, majority
 from tasks.agreement import Answers
 from tasks.answers import submit
-from tasks.assignments import claim
 from tasks.batches import Batch, Redundancy
 from tasks.consensus import Consensus
 from tasks.items import Item
@@ -101,7 +100,7 @@ def work(
     """One worker answers each item, with a sign of work every 15 seconds; the minutes hang on the place alone."""
     at = now
     for step in range(ITEMS):
-        (held,) = claim(session, batch, worker_id, at)
+        (held,) = factories.claim(session, batch, worker_id, at)
         worktime.open_assignment(session, held, at)
         end = at + timedelta(seconds=SECONDS[number, step])
         while at + timedelta(seconds=15) < end:

@@ -92,10 +92,10 @@ class Work(RuleBasedStateMachine):
         before = assignments.held_by(self.session, self.batch.id, mine, self.now)
         if self.batch.state != BatchState.OPEN and not before:
             self.refused(
-                BatchNotServed, lambda: assignments.claim(self.session, self.batch, mine, self.now, count)
+                BatchNotServed, lambda: factories.claim(self.session, self.batch, mine, self.now, count)
             )
             return
-        got = assignments.claim(self.session, self.batch, mine, self.now, count)
+        got = factories.claim(self.session, self.batch, mine, self.now, count)
         assert [one.id for one in got][: len(before)] == [one.id for one in before][:count]
         assert {one.worker_id for one in got} <= {mine}
 
@@ -107,7 +107,7 @@ class Work(RuleBasedStateMachine):
         submission, value = uuid4(), {"sentiment": mood}
         stored = self.answered(held, submission, value)
         self.versions[held.id] += 1
-        assert (stored.duplicate, stored.answer.version) == (False, self.versions[held.id])
+        assert (stored.duplicate, stored.version) == (False, self.versions[held.id])
         self.sent[submission] = (held.id, held.worker_id, value)
 
     @precondition(lambda self: self.sent)

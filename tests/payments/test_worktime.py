@@ -50,7 +50,7 @@ def held(session: Session, now: datetime, batch: Batch, worker: Person) -> Assig
     return made
 
 
-def proof(session: Session, held: Assignment, at: datetime, kind: str = "proof") -> Proof | None:
+def proof(session: Session, held: Assignment, at: datetime, kind: str = "proof") -> bool:
     return worktime.record(session, worker_id=held.worker_id, kind=kind, now=at, assignment=held)
 
 
@@ -74,11 +74,11 @@ def test_a_proof_has_no_place_for_anything_else() -> None:
 def test_a_proof_so_soon_after_the_last_is_not_stored(
     session: Session, now: datetime, held: Assignment
 ) -> None:
-    assert worktime.open_assignment(session, held, now) is not None
-    assert proof(session, held, now + timedelta(seconds=10)) is not None
-    assert proof(session, held, now + timedelta(seconds=19)) is None
-    assert proof(session, held, now + timedelta(seconds=20)) is not None
-    assert worktime.end_assignment(session, held, "submit", now + timedelta(seconds=21)) is not None
+    assert worktime.open_assignment(session, held, now)
+    assert proof(session, held, now + timedelta(seconds=10))
+    assert not proof(session, held, now + timedelta(seconds=19))
+    assert proof(session, held, now + timedelta(seconds=20))
+    assert worktime.end_assignment(session, held, "submit", now + timedelta(seconds=21))
     assert session.scalar(select(func.count(Proof.id))) == 4
 
 
@@ -107,8 +107,8 @@ def test_overhead_is_never_a_batchs(session: Session, now: datetime, batch: Batc
     stored = worktime.record(
         session, worker_id=worker.id, kind="queue_wait", now=now, batch_id=batch.id, unit="queue"
     )
-    assert stored is not None
-    assert stored.batch_id is None
+    assert stored
+    assert session.scalars(select(Proof.batch_id)).one() is None
 
 
 def test_work_that_goes_on_after_its_lease_is_credited(

@@ -34,17 +34,17 @@ def submit(
 
 
 def test_the_same_submission_twice_is_one_answer(session: Session, now: datetime) -> None:
-    (held,) = assignments.claim(session, served(session, now), factories.worker(session, now).id, now)
+    (held,) = factories.claim(session, served(session, now), factories.worker(session, now).id, now)
     submission = uuid4()
     first = submit(session, held, POSITIVE, now, submission)
     second = submit(session, held, POSITIVE, now, submission)
     assert (first.duplicate, second.duplicate) == (False, True)
-    assert first.answer.id == second.answer.id
+    assert first.version == second.version
     assert session.scalar(select(func.count()).where(Answer.assignment_id == held.id)) == 1
 
 
 def test_a_submission_id_is_for_one_answer(session: Session, now: datetime) -> None:
-    (held,) = assignments.claim(session, served(session, now), factories.worker(session, now).id, now)
+    (held,) = factories.claim(session, served(session, now), factories.worker(session, now).id, now)
     submission = uuid4()
     submit(session, held, POSITIVE, now, submission)
     with pytest.raises(SubmissionReused):
@@ -52,38 +52,38 @@ def test_a_submission_id_is_for_one_answer(session: Session, now: datetime) -> N
 
 
 def test_a_change_is_a_new_version_and_one_vote(session: Session, now: datetime) -> None:
-    (held,) = assignments.claim(session, served(session, now), factories.worker(session, now).id, now)
+    (held,) = factories.claim(session, served(session, now), factories.worker(session, now).id, now)
     submit(session, held, POSITIVE, now)
     changed = submit(session, held, NEGATIVE, now)
-    assert changed.answer.version == 2
+    assert changed.version == 2
     assert not changed.first
     assert [one.value for one in answers.answers_to(session, [held.item_id])[held.item_id]] == [NEGATIVE]
 
 
 def test_a_late_answer_takes_its_slot_back_if_it_is_free(session: Session, now: datetime) -> None:
     batch = served(session, now, items=1, answers_wanted=1)
-    (held,) = assignments.claim(session, batch, factories.worker(session, now).id, now)
+    (held,) = factories.claim(session, batch, factories.worker(session, now).id, now)
     later = now + timedelta(days=2)
     assignments.expire(session, later)
     stored = submit(session, held, POSITIVE, later)
     assert stored.assignment.state == AssignmentState.SUBMITTED
-    assert not stored.assignment.surplus
+    assert not stored.surplus
 
 
 def test_a_late_answer_is_kept_as_surplus_if_its_slot_is_gone(session: Session, now: datetime) -> None:
     batch = served(session, now, items=1, answers_wanted=1)
-    (held,) = assignments.claim(session, batch, factories.worker(session, now).id, now)
+    (held,) = factories.claim(session, batch, factories.worker(session, now).id, now)
     later = now + timedelta(days=2)
     assignments.expire(session, later)
-    (other,) = assignments.claim(session, batch, factories.worker(session, now).id, later)
+    (other,) = factories.claim(session, batch, factories.worker(session, now).id, later)
     submit(session, other, POSITIVE, later)
     stored = submit(session, held, POSITIVE, later)
-    assert stored.assignment.surplus
+    assert stored.surplus
     assert len(answers.answers_to(session, [held.item_id])[held.item_id]) == 2
 
 
 def test_nobody_answers_what_was_not_served_to_them(session: Session, now: datetime) -> None:
-    (held,) = assignments.claim(session, served(session, now), factories.worker(session, now).id, now)
+    (held,) = factories.claim(session, served(session, now), factories.worker(session, now).id, now)
     with pytest.raises(UnknownAssignment):
         answers.submit(
             session,
@@ -99,7 +99,7 @@ def test_nobody_answers_what_was_not_served_to_them(session: Session, now: datet
 def test_a_wrong_answer_names_its_problems_and_stores_nothing(
     session: Session, now: datetime, value: dict[str, Any]
 ) -> None:
-    (held,) = assignments.claim(session, served(session, now), factories.worker(session, now).id, now)
+    (held,) = factories.claim(session, served(session, now), factories.worker(session, now).id, now)
     with pytest.raises(WrongAnswer) as caught:
         submit(session, held, value, now)
     assert caught.value.details["problems"][0]["message"]
@@ -109,7 +109,7 @@ def test_a_wrong_answer_names_its_problems_and_stores_nothing(
 
 def test_ten_callers_with_one_submission_store_one_answer(engine: Engine, now: datetime) -> None:
     with transaction(engine) as session:
-        (held,) = assignments.claim(session, served(session, now), factories.worker(session, now).id, now)
+        (held,) = factories.claim(session, served(session, now), factories.worker(session, now).id, now)
     submission, seen = uuid4(), []
 
     def call() -> None:

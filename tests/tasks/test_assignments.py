@@ -1,8 +1,11 @@
 """Claims never collide, leases free slots and refuse nothing."""
 
+import re
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import RFC_4122, UUID
 
 import factories
@@ -11,7 +14,7 @@ from factories import served
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
-from tasks import assignments, batches
+from tasks import answers, assignments, batches, permits
 from tasks.assignments import (
     Assignment,
     AssignmentState,
@@ -19,9 +22,10 @@ from tasks.assignments import (
     SkipOutcome,
     UnknownAssignment,
 )
-from tasks.batches import Batch, slot_counts
+from tasks.batches import slot_counts
 from tasks.db import new_id, transaction
 from tasks.items import (
+    ORDER_KEYS,
     NotBroken,
     Slot,
     SlotState,
@@ -35,15 +39,15 @@ from tasks.items import (
 def test_a_worker_gets_each_item_once(session: Session, now: datetime) -> None:
     batch = served(session, now, items=5)
     worker = factories.worker(session, now)
-    got = assignments.claim(session, batch, worker.id, now, 10)
+    got = factories.claim(session, batch, worker.id, now, 10)
     assert len({one.item_id for one in got}) == len(got) == 5
 
 
 def test_claiming_again_gives_what_is_held(session: Session, now: datetime) -> None:
     batch = served(session, now)
     worker = factories.worker(session, now)
-    first = assignments.claim(session, batch, worker.id, now)
-    assert assignments.claim(session, batch, worker.id, now) == first
+    first = factories.claim(session, batch, worker.id, now)
+    assert factories.claim(session, batch, worker.id, now) == first
 
 
 def test_items_fetched_together_come_back_in_the_order_they_were_given(
@@ -51,7 +55,7 @@ def test_items_fetched_together_come_back_in_the_order_they_were_given(
 ) -> None:
     batch = served(session, now, items=5)
     worker = factories.worker(session, now)
-    given = assignments.claim(session, batch, worker.id, now, 5)
+    given = factories.claim(session, batch, worker.id, now, 5)
     assert assignments.held_by(session, batch.id, worker.id, now) == given
 
 
@@ -65,35 +69,66 @@ def test_ids_made_one_after_the_other_sort_in_that_order() -> None:
 def test_a_draft_is_not_served(session: Session, now: datetime) -> None:
     batch = factories.batch(session, now)
     with pytest.raises(BatchNotServed):
-        assignments.claim(session, batch, factories.worker(session, now).id, now)
+        factories.claim(session, batch, factories.worker(session, now).id, now)
+
+
+def test_nothing_new_is_given_without_a_permit_in_force(session: Session, now: datetime) -> None:
+    batch, worker = served(session, now, items=3), factories.worker(session, now)
+    (held,) = factories.claim(session, batch, worker.id, now)
+    for at in (now - timedelta(seconds=1), now + timedelta(seconds=60)):
+        hand = assignments.claim(session, batch.id, worker.id, at, 3)
+        assert ([one.id for one in hand.items], hand.permitted) == ([held.id], False)
+    assert len(assignments.claim(session, batch.id, worker.id, now, 3).items) == 3
+    permits.drop(session, worker.id)
+    assert not assignments.claim(session, batch.id, worker.id, now, 3).permitted
 
 
 def test_an_ended_lease_frees_the_slot(session: Session, now: datetime) -> None:
     batch = served(session, now, items=1, answers_wanted=1)
     late, quick = factories.worker(session, now), factories.worker(session, now)
-    (held,) = assignments.claim(session, batch, late.id, now)
-    assert assignments.claim(session, batch, quick.id, now) == []
+    (held,) = factories.claim(session, batch, late.id, now)
+    assert factories.claim(session, batch, quick.id, now) == []
     later = now + timedelta(seconds=batch.lease_seconds)
     assert assignments.expire(session, later) == [held]
     assert held.state == AssignmentState.EXPIRED
-    assert len(assignments.claim(session, batch, quick.id, later)) == 1
+    assert len(factories.claim(session, batch, quick.id, later)) == 1
 
 
 def test_activity_lengthens_a_lease(session: Session, now: datetime) -> None:
     batch = served(session, now, items=1)
-    (held,) = assignments.claim(session, batch, factories.worker(session, now).id, now)
-    assignments.renew(session, held, now + timedelta(seconds=100))
-    assert held.lease_until == now + timedelta(seconds=100 + batch.lease_seconds)
+    (held,) = factories.claim(session, batch, factories.worker(session, now).id, now)
+    for seconds, counted in ((59, 0), (100, 100), (90, 100)):
+        assignments.renew(session, held, now + timedelta(seconds=seconds))
+        session.refresh(held)
+        assert held.lease_until == now + timedelta(seconds=counted + batch.lease_seconds)
+    (again,) = factories.claim(session, batch, held.worker_id, now + timedelta(seconds=200))
+    assert (again.id, again.lease_until) == (held.id, now + timedelta(seconds=200 + batch.lease_seconds))
+
+
+def test_leases_last_as_long_as_the_batchs_own_answers_ask_for(session: Session, now: datetime) -> None:
+    batch, said = served(session, now, items=25), served(session, now, items=1, lease_seconds=600)
+    worker, later = factories.worker(session, now), now + timedelta(seconds=400)
+    for number in range(20):
+        assert answers.typical_seconds(session, batch.id) is None
+        (held,) = factories.claim(session, batch, worker.id, now)
+        factories.answer(session, held, later if number % 2 else now + timedelta(seconds=410))
+    typical = answers.typical_seconds(session, batch.id)
+    assert typical == 405
+    for seconds, lasts in ((typical, 1215), (2, 900), (40_000, 86_400)):
+        batches.fit_lease(session, batch, seconds)
+        assert batch.lease_seconds == lasts
+    batches.fit_lease(session, said, 4000)
+    assert said.lease_seconds == 600
 
 
 def test_a_skip_offers_the_item_to_others_and_counts_once(session: Session, now: datetime) -> None:
     batch = served(session, now, items=1, answers_wanted=1)
     worker, other = factories.worker(session, now), factories.worker(session, now)
-    (held,) = assignments.claim(session, batch, worker.id, now)
+    (held,) = factories.claim(session, batch, worker.id, now)
     assert assignments.skip(session, held, "unclear", now)
     assert not assignments.skip(session, held, "unclear", now)
-    assert assignments.claim(session, batch, worker.id, now) == []
-    assert len(assignments.claim(session, batch, other.id, now)) == 1
+    assert factories.claim(session, batch, worker.id, now) == []
+    assert len(factories.claim(session, batch, other.id, now)) == 1
 
 
 def test_what_is_put_off_comes_back_at_the_end_as_the_same_assignment(
@@ -101,32 +136,32 @@ def test_what_is_put_off_comes_back_at_the_end_as_the_same_assignment(
 ) -> None:
     batch = served(session, now, items=3, answers_wanted=1)
     worker = factories.worker(session, now)
-    (first,) = assignments.claim(session, batch, worker.id, now)
+    (first,) = factories.claim(session, batch, worker.id, now)
     assert assignments.skip(session, first, "other", now, SkipOutcome.LATER)
-    rest = assignments.claim(session, batch, worker.id, now, 2)
+    rest = factories.claim(session, batch, worker.id, now, 2)
     assert {first.item_id} & {one.item_id for one in rest} == set()
     for held in rest:
         factories.answer(session, held, now)
     later = now + timedelta(minutes=5)
-    assert assignments.claim(session, batch, worker.id, later) == [first]
+    assert factories.claim(session, batch, worker.id, later) == [first]
     assert (first.state, first.lease_until) == (
         "leased",
         later + timedelta(seconds=batch.lease_seconds),
     )
-    assert assignments.claim(session, batch, worker.id, later) == [first], "it is held now"
-    assert factories.answer(session, first, later).assignment.surplus is False
-    assert assignments.claim(session, batch, worker.id, later) == []
+    assert factories.claim(session, batch, worker.id, later) == [first], "it is held now"
+    assert factories.answer(session, first, later).surplus is False
+    assert factories.claim(session, batch, worker.id, later) == []
 
 
 def test_what_is_put_off_may_be_answered_by_others_meanwhile(session: Session, now: datetime) -> None:
     batch = served(session, now, items=1, answers_wanted=1)
     worker, other = factories.worker(session, now), factories.worker(session, now)
-    (held,) = assignments.claim(session, batch, worker.id, now)
+    (held,) = factories.claim(session, batch, worker.id, now)
     assignments.skip(session, held, "other", now, SkipOutcome.LATER)
-    (taken,) = assignments.claim(session, batch, other.id, now)
-    assert assignments.claim(session, batch, worker.id, now) == []
+    (taken,) = factories.claim(session, batch, other.id, now)
+    assert factories.claim(session, batch, worker.id, now) == []
     factories.answer(session, taken, now)
-    assert assignments.claim(session, batch, worker.id, now) == []
+    assert factories.claim(session, batch, worker.id, now) == []
 
 
 def test_a_broken_item_is_offered_to_nobody_until_it_is_put_back(session: Session, now: datetime) -> None:
@@ -136,10 +171,10 @@ def test_a_broken_item_is_offered_to_nobody_until_it_is_put_back(session: Sessio
     session.expire_all()
     (item,) = broken_items(session, batch.id)
     assert item.broken_at == now
-    assert assignments.claim(session, batch, factories.worker(session, now).id, now) == []
+    assert factories.claim(session, batch, factories.worker(session, now).id, now) == []
     assignments.give_back(session, other, now)
     third = factories.worker(session, now)
-    assert assignments.claim(session, batch, third.id, now) == [], "what others held does not come back"
+    assert factories.claim(session, batch, third.id, now) == [], "what others held does not come back"
     assert [report.note for report in assignments.broken_reports(session, [item])[item.id]] == [
         "the sound is\ufffd missing"
     ]
@@ -162,7 +197,7 @@ def test_a_broken_item_is_offered_to_nobody_until_it_is_put_back(session: Sessio
 
 def test_nobody_elses_assignment_is_found(session: Session, now: datetime) -> None:
     batch = served(session, now)
-    (held,) = assignments.claim(session, batch, factories.worker(session, now).id, now)
+    (held,) = factories.claim(session, batch, factories.worker(session, now).id, now)
     with pytest.raises(UnknownAssignment):
         assignments.own(session, held.id, factories.worker(session, now).id)
     with pytest.raises(UnknownAssignment):
@@ -171,7 +206,7 @@ def test_nobody_elses_assignment_is_found(session: Session, now: datetime) -> No
 
 def test_closing_withdraws_what_is_not_leased(session: Session, now: datetime) -> None:
     batch = served(session, now, items=2, answers_wanted=1)
-    assignments.claim(session, batch, factories.worker(session, now).id, now)
+    factories.claim(session, batch, factories.worker(session, now).id, now)
     batches.close_batch(session, batch, now)
     assert batches.slot_counts(session, [batch.id])[batch.id] == {
         "waiting": 0, "open": 0, "leased": 1, "answered": 0, "withdrawn": 1,
@@ -186,10 +221,8 @@ def test_twenty_workers_at_once_never_share_a_slot(engine: Engine, now: datetime
     def work(worker_id: UUID) -> None:
         for _ in range(6):
             with transaction(engine) as session:
-                mine = assignments.claim(session, session.get_one(Batch, batch.id), worker_id, now, 1)
-                for one in mine:
-                    assert assignments.take_slot(session, one)
-                    one.state = AssignmentState.SUBMITTED
+                for one in factories.claim(session, batch, worker_id, now):
+                    assert not factories.answer(session, one, now).surplus
 
     threads = [threading.Thread(target=work, args=(worker_id,)) for worker_id in workers]
     for thread in threads:
@@ -210,10 +243,36 @@ def test_twenty_workers_at_once_never_share_a_slot(engine: Engine, now: datetime
     assert len(held) == len(answered) == 90
 
 
-def test_a_claim_walks_an_index_and_sorts_nothing(session: Session, now: datetime) -> None:
-    batch = served(session, now, items=2000, answers_wanted=3)
+def test_a_claim_walks_an_index_and_reads_few_rows_whatever_the_worker_has_done(
+    session: Session, now: datetime
+) -> None:
+    """One in twenty items is answered, as by a worker with 50,000 answers in a batch of a million."""
+    batch, worker = served(session, now, items=2000, answers_wanted=2), factories.worker(session, now)
+    had = {"batch": batch.id, "worker": worker.id, "now": now}
+    session.execute(ANSWERED_BY, had)
     session.execute(text("ANALYZE slot; ANALYZE assignment"))
-    values = {"batch": batch.id, "worker": new_id(), "place": 5, "id": new_id(), "now": now, "until": now}
-    plan = "\n".join(session.scalars(text("EXPLAIN " + assignments.CLAIM.text), values))
-    assert "ix_slot_open" in plan
-    assert "Sort" not in plan
+    # As the function has it.
+    session.execute(text("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"))
+    choose = re.sub(r"\b_(batch|worker|from|id|now|until)\b", r":\1", assignments.CHOOSE)
+    for start in range(0, ORDER_KEYS, ORDER_KEYS // 5):
+        values = had | {"from": start, "id": new_id(), "until": now}
+        explained = session.scalar(text("EXPLAIN (ANALYZE, FORMAT JSON) " + choose), values)
+        nodes = list(parts(explained[0]["Plan"]))
+        assert not {"Sort", "Seq Scan", "Hash Join", "Materialize"} & {node["Node Type"] for node in nodes}
+        read = {node.get("Index Name"): node["Actual Rows"] * node["Actual Loops"] for node in nodes}
+        assert read["ix_slot_open"] <= 20
+        assert read["uq_assignment_item_id_worker_id"] <= 20
+
+
+ANSWERED_BY = text("""
+    INSERT INTO assignment (id, slot_id, item_id, batch_id, worker_id, state, surplus, reason, claimed_at, lease_until)
+    SELECT gen_random_uuid(), id, item_id, batch_id, :worker, 'submitted', false, '', :now, :now
+    FROM slot WHERE batch_id = :batch AND copy = 1 AND item_id % 20 = 0
+""")
+
+
+def parts(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A plan's nodes."""
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from parts(part)

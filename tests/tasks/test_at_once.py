@@ -51,7 +51,7 @@ def claimed(engine: Engine, batch_id: UUID, worker_id: UUID, now: datetime) -> l
     """Claim one item; a closed batch gives none."""
     try:
         with transaction(engine) as session:
-            return assignments.claim(session, session.get_one(Batch, batch_id), worker_id, now)
+            return factories.claim(session, session.get_one(Batch, batch_id), worker_id, now)
     except BatchNotServed:
         return []
 

@@ -8,7 +8,7 @@ from factories import served
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tasks import answers, assignments, consensus, fits, items, looks, refits
+from tasks import answers, consensus, fits, items, looks, refits
 from tasks.batches import Batch
 from tasks.consensus import ConsensusState
 from tasks.items import Item, Slot, SlotState
@@ -16,7 +16,7 @@ from tasks.items import Item, Slot, SlotState
 
 def answer(session: Session, batch: Batch, label: str, now: datetime) -> int:
     """A new worker answers the batch's one item."""
-    (held,) = assignments.claim(session, batch, factories.worker(session, now).id, now)
+    (held,) = factories.claim(session, batch, factories.worker(session, now).id, now)
     value = {"sentiment": label}
     answers.submit(
         session, assignment_id=held.id, worker_id=held.worker_id, submission_id=uuid4(), value=value, now=now
@@ -102,7 +102,7 @@ def test_marks_that_share_nothing_are_no_consensus(session: Session, now: dateti
 
 def mark(session: Session, batch: Batch, start: int, end: int, now: datetime) -> int:
     """A new worker marks one span of the batch's one item."""
-    (held,) = assignments.claim(session, batch, factories.worker(session, now).id, now)
+    (held,) = factories.claim(session, batch, factories.worker(session, now).id, now)
     value = {"entities": [{"start": start, "end": end, "label": "person"}]}
     answers.submit(
         session, assignment_id=held.id, worker_id=held.worker_id, submission_id=uuid4(), value=value, now=now

@@ -14,7 +14,7 @@ from sqlalchemy import event, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from tasks import answers, assignments, consensus, decisions, fits, items, looks, redundancy, refits
+from tasks import answers, consensus, decisions, fits, items, looks, redundancy, refits
 from tasks.assignments import Assignment
 from tasks.batches import Batch, Redundancy, close_batch
 from tasks.consensus import Consensus, ConsensusState
@@ -28,7 +28,7 @@ LABELS = ("positive", "neutral", "negative")
 
 def give(session: Session, batch: Batch, by: Person, label: str, now: datetime) -> int:
     """Somebody answers the next item that is offered."""
-    (held,) = assignments.claim(session, batch, by.id, now)
+    (held,) = factories.claim(session, batch, by.id, now)
     return hand_in(session, held, label, now)
 
 
@@ -165,7 +165,7 @@ def test_what_is_in_hand_when_an_item_closes_is_kept_and_used_and_nothing_new_is
     item_id = session.scalars(select(Item.id).where(Item.batch_id == batch.id)).one()
     items.add_slots(session, [(item_id, batch.id, copy) for copy in (4, 5, 6)])
     items.open_slots(session, batch.id, 3)
-    held = [assignments.claim(session, batch, factories.worker(session, now).id, now)[0] for _ in range(5)]
+    held = [factories.claim(session, batch, factories.worker(session, now).id, now)[0] for _ in range(5)]
     for one in held[:3]:
         hand_in(session, one, "positive", now)
     looks.check_items(session, [item_id], now)
@@ -196,7 +196,7 @@ def crowd(
         )
     }
     for by in workers:
-        for held in iter(lambda by=by: assignments.claim(session, batch, by.id, now), []):  # type: ignore[misc]
+        for held in iter(lambda by=by: factories.claim(session, batch, by.id, now), []):  # type: ignore[misc]
             known = truth[held[0].item_id]
             said = (
                 known if drawing.random() < 0.9 else drawing.choice([one for one in LABELS if one != known])

@@ -131,6 +131,8 @@ export class Outbox {
     private readonly hear: {
       news(news: News): void;
       stored(entry: Entry, reply: Reply): void;
+      /** What is asked for or told along with an entry: a query, or nothing. */
+      along(entry: Entry): string;
       /** Called on 401 and 403; true says that the sign-in was renewed and sending may go on. */
       renew(): Promise<boolean>;
     },
@@ -192,7 +194,7 @@ export class Outbox {
       const next = entries.find((entry) => !entry.refused);
       if (!next) return entries.length ? "refused" : "saved";
       await this.tell("sending");
-      const reply = await this.line.send(next.kind === "answer" ? "PUT" : "POST", next.url, next.body);
+      const reply = await this.line.send(next.kind === "answer" ? "PUT" : "POST", next.url + this.hear.along(next), next.body);
       const meaning = verdict(reply.status);
       if (meaning === "stored") {
         await this.store.remove(next.id as number);

@@ -37,6 +37,10 @@ interface Item {
 }
 
 const AHEAD = 3;
+/** For how long the pay meter may stand as it is while answers go out. */
+const METER_MS = 20_000;
+/** For how long the news of an item on the screen waits for an answer to go along with. */
+const OPENED_MS = 150;
 const boot = json<Boot>("boot");
 learn(json<Record<string, string>>("messages"));
 const server = new Server(boot.csrf);
@@ -61,6 +65,13 @@ let pending = new Set<string>();
 const leaving = new Set<string>();
 let latest: News = { state: "saved", waiting: [], refused: [] };
 let fetching: Promise<void> | null = null;
+/** The item on the screen, until the server was told so. */
+let unopened: string | null = null;
+/** The item of which an answer that is on its way tells. */
+let telling: string | null = null;
+/** Sending has failed since all was saved: answers then go alone, so that nothing else can stand in their way. */
+let failed = false;
+let metered = Date.now();
 
 // --- sending ---------------------------------------------------------------------------------------------------
 
@@ -69,10 +80,14 @@ if (tabs) tabs.onmessage = ({ data }) => take(data as Record<string, unknown>);
 
 function take(body: Record<string, unknown>): void {
   if (body["batch"] !== boot.batch) return;
-  if (isMeter(body["meter"])) showMeter(body["meter"], byId("meter"));
+  if (isMeter(body["meter"])) {
+    showMeter(body["meter"], byId("meter"));
+    metered = Date.now();
+  }
   pending.delete(String(body["assignment"]));
   leaving.delete(String(body["assignment"]));
   if (typeof body["done"] === "number") done = body["done"];
+  else if (body["version"] === 1 && body["duplicate"] === false) done += 1;
   if (typeof body["total"] === "number") total = body["total"];
   count();
 }
@@ -99,15 +114,46 @@ async function renew(): Promise<boolean> {
 const outbox = new Outbox(await DeviceStore.open(boot.user), server, lock, {
   renew,
   news,
+  along,
   stored(entry, reply) {
-    const said = { ...reply.body, batch: entry.batch, assignment: entry.assignment };
+    const { items, ...body } = reply.body;
+    const said = { ...body, batch: entry.batch, assignment: entry.assignment };
     take(said);
     tabs?.postMessage(said);
+    telling = null;
+    if (Array.isArray(items)) keepAhead(items as Given[]);
+    else if (entry.batch === boot.batch) void refill();
   },
 });
 
+/** An answer brings the next items back, and tells the server which one is on the screen now: one request for all. */
+function along(entry: Entry): string {
+  if (entry.kind !== "answer") return "";
+  const query = new URLSearchParams();
+  if (Date.now() - metered < METER_MS) query.set("brief", "true");
+  if (entry.batch === boot.batch && !failed) {
+    const n = wanted() - queue.length;
+    const have = [...queue, ...(current ? [current] : [])].map((item) => item.id);
+    if (n > 0) {
+      query.set("n", String(n));
+      query.set("have", have.join(","));
+    }
+    if (unopened) query.set("shown", unopened);
+    telling = unopened;
+    unopened = null;
+  }
+  return query.size ? `?${query}` : "";
+}
+
 function news(told: News): void {
   latest = told;
+  if (told.state === "offline") failed = true;
+  if (told.state === "saved") failed = false;
+  if (told.state !== "sending") {
+    unopened ??= telling;
+    telling = null;
+    if (told.state !== "offline") tellOpened();
+  }
   tell(told, boot.sign_in);
   pending = new Set(told.waiting.filter(isNew).map((entry) => entry.assignment));
   count();
@@ -192,21 +238,41 @@ function ready(item: Item): void {
 
 /** The server starts an item's clock now, not when it was fetched ahead; an item that came back counts as well. */
 function opened(item: Item): void {
-  void server.send("POST", `${boot.assignments}/${item.id}/open`, undefined, true);
+  unopened = item.id;
+  setTimeout(() => {
+    if (unopened === item.id) tellOpened();
+  }, OPENED_MS);
+}
+
+function tellOpened(): void {
+  if (unopened) void server.send("POST", `${boot.assignments}/${unopened}/open`, undefined, true);
+  unopened = null;
+}
+
+function wanted(): number {
+  return (navigator as { connection?: { saveData?: boolean } }).connection?.saveData ? 1 : AHEAD;
+}
+
+interface Given {
+  assignment_id: string;
+  html: string;
+}
+
+function keepAhead(items: Given[]): void {
+  const known = new Set([...queue, ...before, ...(current ? [current] : [])].map((item) => item.id));
+  for (const { assignment_id: id, html } of items) {
+    if (!known.has(id) && !leaving.has(id)) queue.push({ id, html, answer: null, version: 1, history: null });
+  }
 }
 
 async function more(): Promise<void> {
-  const wanted = (navigator as { connection?: { saveData?: boolean } }).connection?.saveData ? 1 : AHEAD;
-  if (queue.length >= wanted) return;
+  if (queue.length >= wanted()) return;
   const unsent = (await outbox.all()).map((entry) => entry.assignment);
   const have = new Set([...queue.map((item) => item.id), ...(current ? [current.id] : []), ...unsent, ...leaving]);
-  const query = new URLSearchParams({ n: String(wanted - queue.length), have: [...have].join(",") });
+  const query = new URLSearchParams({ n: String(wanted() - queue.length), have: [...have].join(",") });
   const reply = await server.send("GET", `${boot.next}?${query}`);
   if (reply.status === 401) news({ ...latest, state: "signed-out" });
-  for (const item of before) have.add(item.id);
-  for (const { assignment_id: id, html } of (reply.body["items"] ?? []) as { assignment_id: string; html: string }[]) {
-    if (!have.has(id)) queue.push({ id, html, answer: null, version: 1, history: null });
-  }
+  keepAhead(((reply.body["items"] ?? []) as Given[]).filter((one) => !have.has(one.assignment_id)));
   // Only a stored answer's reply counts what is done; this one may be older than it.
   if (typeof reply.body["total"] === "number") total = reply.body["total"];
   count();
@@ -243,7 +309,6 @@ async function next(): Promise<void> {
     item = queue.shift() ?? null;
   }
   show(item);
-  void refill();
 }
 
 async function submit(): Promise<void> {
@@ -277,6 +342,7 @@ async function skip(choice: string): Promise<void> {
     await outbox.add({ kind: "skip", batch: boot.batch, assignment: item.id, url, body });
   } else before.push(asSent(item));
   await next();
+  void refill();
 }
 
 /** An item that was opened again and left without sending it anew. */
@@ -303,7 +369,7 @@ function redo(): void {
   else if (current && leavable(current)) {
     before.push(asSent(current));
     current = null;
-    void next();
+    void next().then(refill);
   }
 }
 
@@ -383,7 +449,7 @@ count();
 if (first) {
   const item: Item = { id: first.dataset["assignment"] as string, html: holder.innerHTML.trim(), answer: null, version: 1, history: null };
   // A reload while an answer still waits: the server does not know yet that this item is done.
-  if (kept.some((entry) => entry.assignment === item.id)) void next();
+  if (kept.some((entry) => entry.assignment === item.id)) void next().then(refill);
   else {
     current = item;
     const draft = sessionStorage.getItem(draftKey(item.id));
@@ -394,7 +460,7 @@ if (first) {
     if (document.activeElement === document.body) byId("main").focus({ preventScroll: true });
     void refill();
   }
-} else void next();
+} else void next().then(refill);
 // Shown last: whoever sees them can rely on every key.
 for (const id of ["pause", "keys", "undo", "redo"]) byId(id).hidden = false;
 void outbox.flush();

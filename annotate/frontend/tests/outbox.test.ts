@@ -23,6 +23,7 @@ function box(line: Line, renews = false) {
   const told: News[] = [];
   const stored: string[] = [];
   const outbox = new Outbox(store, line, lock, {
+    along: () => "",
     news: (news) => told.push(news),
     stored: (one) => stored.push(one.assignment),
     renew: async () => renews,

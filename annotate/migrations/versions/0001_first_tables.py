@@ -120,6 +120,171 @@ GUARDS = (
             IS DISTINCT FROM (NEW.id, NEW.run_id, NEW.worker_id, NEW.amount, NEW.currency, NEW.reserve_journal_id)
     ) EXECUTE FUNCTION refuse_change()
     """,
+    """
+    CREATE OR REPLACE FUNCTION claim_slots(
+        _batch uuid, _worker uuid, _queue bigint, _ids uuid[], _place integer, _now timestamptz
+    ) RETURNS TABLE (
+        batch_state varchar, pause_reason varchar, permitted boolean,
+        id uuid, slot_id bigint, item_id bigint, key varchar, data jsonb, fresh boolean
+    )
+    LANGUAGE plpgsql SET enable_seqscan = off SET enable_sort = off AS $$
+    #variable_conflict use_column
+    DECLARE
+        _served batch;
+        _permitted boolean;
+        _until timestamptz;
+        _held uuid[];
+        _had integer;
+        _id uuid;
+        _claimed uuid;
+        _from integer;
+        _late record;
+        _free bigint;
+    BEGIN
+        -- One worker's claims queue up, so that two tabs cannot choose two copies of the same item.
+        PERFORM pg_advisory_xact_lock(_queue);
+        SELECT * INTO _served FROM batch WHERE id = _batch;
+        _until := _now + make_interval(secs => _served.lease_seconds);
+        _permitted := EXISTS (SELECT FROM permit WHERE worker_id = _worker AND batch_id = _batch
+                              AND since <= _now AND until > _now);
+        _held := ARRAY(SELECT id FROM assignment
+                       WHERE batch_id = _batch AND worker_id = _worker AND state = 'leased' AND lease_until > _now
+                       ORDER BY id LIMIT cardinality(_ids));
+        _had := cardinality(_held);
+        -- To ask for more is to be at it.
+        UPDATE assignment SET lease_until = _until
+        WHERE id = ANY(_held) AND lease_until < _until - interval '1 minute';
+        IF _permitted AND _served.state = 'open' THEN
+            FOREACH _id IN ARRAY _ids[_had + 1:] LOOP
+                FOREACH _from IN ARRAY ARRAY[_place, 0] LOOP
+                    WITH chosen AS (
+                SELECT slot.id, slot.item_id
+                FROM slot
+                WHERE slot.batch_id = _batch AND slot.state = 'open' AND slot.order_key >= _from
+                  AND (SELECT had.id FROM assignment AS had
+                       WHERE had.item_id = slot.item_id AND had.worker_id = _worker) IS NULL
+                ORDER BY slot.order_key, slot.id
+                LIMIT 1
+                FOR UPDATE OF slot SKIP LOCKED
+            ), leased AS (
+                UPDATE slot SET state = 'leased' FROM chosen WHERE slot.id = chosen.id
+            )
+            INSERT INTO assignment
+                (id, slot_id, item_id, batch_id, worker_id, state, surplus, reason, claimed_at, lease_until)
+            SELECT _id, chosen.id, chosen.item_id, _batch, _worker, 'leased', false, '', _now, _until FROM chosen
+            RETURNING assignment.id
+                    INTO _claimed;
+                    EXIT WHEN _claimed IS NOT NULL;
+                END LOOP;
+                EXIT WHEN _claimed IS NULL;
+                _held := _held || _claimed;
+            END LOOP;
+        END IF;
+        IF _permitted AND _served.state = 'open' AND cardinality(_held) < cardinality(_ids) THEN
+            -- What the worker has put off comes back at the end, the earliest first, where it still lacks an answer.
+            FOR _late IN SELECT assignment.id, item_id FROM assignment
+                WHERE batch_id = _batch AND worker_id = _worker AND state = 'skipped' AND outcome = 'later'
+                ORDER BY ended_at, assignment.id
+            LOOP
+                EXIT WHEN cardinality(_held) = cardinality(_ids);
+                SELECT slot.id INTO _free FROM slot WHERE slot.item_id = _late.item_id AND slot.state = 'open'
+                ORDER BY slot.copy LIMIT 1 FOR UPDATE SKIP LOCKED;
+                CONTINUE WHEN NOT FOUND;
+                UPDATE slot SET state = 'leased' WHERE slot.id = _free;
+                UPDATE assignment SET slot_id = _free, state = 'leased', lease_until = _until
+                WHERE assignment.id = _late.id;
+                _held := _held || _late.id;
+            END LOOP;
+        END IF;
+        RETURN QUERY
+            SELECT _served.state, _served.pause_reason, _permitted, assignment.id, slot_id, item_id, key, data,
+                assignment.id = ANY(_held[_had + 1:])
+            FROM assignment JOIN item ON item.id = item_id
+            WHERE assignment.id = ANY(_held) ORDER BY assignment.id;
+        IF NOT FOUND THEN
+            batch_state := _served.state; pause_reason := _served.pause_reason; permitted := _permitted;
+            RETURN NEXT;
+        END IF;
+    END $$
+    """,
+    """
+    CREATE OR REPLACE FUNCTION submit_assignment(_assignment uuid, _now timestamptz) RETURNS boolean
+    LANGUAGE plpgsql AS $$
+    DECLARE
+        _held assignment;
+        _taken boolean;
+    BEGIN
+        SELECT * INTO _held FROM assignment WHERE id = _assignment FOR UPDATE;
+        IF _held.state = 'submitted' THEN
+            RETURN _held.surplus;
+        END IF;
+        UPDATE slot SET state = 'answered'
+        WHERE id = _held.slot_id AND state = CASE _held.state WHEN 'leased' THEN 'leased' ELSE 'open' END;
+        _taken := FOUND;
+        UPDATE assignment SET state = 'submitted', surplus = NOT _taken, ended_at = _now WHERE id = _assignment;
+        RETURN NOT _taken;
+    END $$
+    """,
+    """
+    CREATE OR REPLACE FUNCTION store_answer(
+        _assignment uuid, _worker uuid, _submission uuid, _value jsonb, _now timestamptz,
+        OUT known boolean, OUT reused boolean, OUT first boolean, OUT surplus boolean, OUT version integer
+    ) LANGUAGE plpgsql AS $$
+    DECLARE
+        _held assignment;
+        _answer answer;
+    BEGIN
+        SELECT * INTO STRICT _held FROM assignment WHERE id = _assignment AND worker_id = _worker FOR UPDATE;
+        SELECT * INTO _answer FROM answer WHERE submission_id = _submission;
+        known := FOUND;
+        IF known THEN
+            reused := _answer.assignment_id <> _assignment OR _answer.value <> _value;
+            surplus := _held.surplus;
+            version := _answer.version;
+            RETURN;
+        END IF;
+        first := _held.state <> 'submitted';
+        surplus := submit_assignment(_assignment, _now);
+        UPDATE answer SET is_current = false WHERE assignment_id = _assignment AND is_current
+        RETURNING answer.version INTO version;
+        version := coalesce(version, 0) + 1;
+        INSERT INTO answer (submission_id, assignment_id, item_id, batch_id, worker_id, version, is_current, value,
+            origin, submitted_at)
+        VALUES (_submission, _assignment, _held.item_id, _held.batch_id, _worker, version, true, _value,
+            'human', _now);
+    END $$
+    """,
+    """
+    CREATE OR REPLACE FUNCTION accrue_earning(
+        _id uuid, _assignment uuid, _worker uuid, _batch uuid, _kind text, _now timestamptz
+    ) RETURNS text LANGUAGE plpgsql AS $$
+    DECLARE
+        _terms record;
+        _price numeric;
+    BEGIN
+        SELECT * INTO _terms FROM pay_terms WHERE batch_id = _batch;
+        IF NOT FOUND THEN
+            RETURN 'NoTerms';
+        END IF;
+        _price := _terms.piece_price;
+        IF _terms.counts_from > _now THEN
+            -- A rise counts from its moment on, and the sweep books what ended before it.
+            SELECT piece_price INTO _price FROM terms_revision WHERE batch_id = _batch
+            ORDER BY counts_from <= _now DESC, CASE WHEN counts_from <= _now THEN -revision ELSE revision END LIMIT 1;
+        END IF;
+        INSERT INTO earning (id, assignment_id, worker_id, batch_id, kind, piece_price, currency, at)
+        VALUES (_id, _assignment, _worker, _batch, _kind,
+            CASE _kind WHEN 'submitted' THEN coalesce(_price, 0) ELSE 0 END, _terms.currency, _now)
+        ON CONFLICT (assignment_id) DO UPDATE
+            SET kind = excluded.kind, piece_price = excluded.piece_price, currency = excluded.currency,
+                at = excluded.at
+            WHERE earning.kind <> 'submitted' AND excluded.kind = 'submitted';
+        RETURN NULL;
+    EXCEPTION WHEN OTHERS THEN
+        -- What is undone here is this earning alone: a fault in the books never refuses the work before it.
+        RETURN SQLERRM;
+    END $$
+    """,
 )
 
 
@@ -537,6 +702,7 @@ def upgrade() -> None:
         sa.Column("answers_max", sa.Integer(), nullable=False),
         sa.Column("answers_expected", sa.Integer(), nullable=False),
         sa.Column("lease_seconds", sa.Integer(), nullable=False),
+        sa.Column("lease_set", sa.Boolean(), nullable=False),
         sa.Column("languages", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("content_classes", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -839,6 +1005,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_item_decision_item", "item_decision", ["item_id", "id"], unique=False)
     op.create_table(
+        "permit",
+        sa.Column("worker_id", sa.Uuid(), nullable=False),
+        sa.Column("batch_id", sa.Uuid(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_permit_batch_id_batch")),
+        sa.ForeignKeyConstraint(["worker_id"], ["person.id"], name=op.f("fk_permit_worker_id_person")),
+        sa.PrimaryKeyConstraint("worker_id", "batch_id", name=op.f("pk_permit")),
+    )
+    op.create_table(
         "slot",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("item_id", sa.BigInteger(), nullable=False),
@@ -905,7 +1081,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("item_id", "worker_id", name=op.f("uq_assignment_item_id_worker_id")),
     )
     op.create_index(op.f("ix_assignment_batch_id"), "assignment", ["batch_id"], unique=False)
-    op.create_index("ix_assignment_held", "assignment", ["worker_id", "batch_id", "state"], unique=False)
+    op.create_index(
+        "ix_assignment_held",
+        "assignment",
+        ["worker_id", "batch_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'leased'"),
+    )
     op.create_index(
         "ix_assignment_lease",
         "assignment",
@@ -913,7 +1095,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'leased'"),
     )
-    op.create_index(op.f("ix_assignment_slot_id"), "assignment", ["slot_id"], unique=False)
+    op.create_index("ix_assignment_worker", "assignment", ["worker_id", "batch_id", "state"], unique=False)
     op.create_table(
         "answer",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
