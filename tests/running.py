@@ -37,7 +37,6 @@ from payments.funding import reserve_and_open
 from payments.periods import PayPeriod, period_at, start_of
 from payments.reports import ReportKind
 from tasks import intake, looks, queue, refits
-from tasks.assignments import claim
 from tasks.batches import Batch, Redundancy, close_batch
 from tasks.db import Base, engine_for, transaction
 from tasks.items import Item, add_items, open_slots
@@ -323,7 +322,7 @@ def _divided(session: Session, instance: Running, now: datetime) -> None:
     crowd = [factories.worker(session, at, name=f"Reader {n}") for n in range(6)]
     for _ in range(4):
         for n, person in enumerate(crowd):
-            while held := claim(session, batch, person.id, at):
+            while held := factories.claim(session, batch, person.id, at):
                 line = session.get_one(Item, held[0].item_id).line
                 label = ("negative", "neutral", "positive")[
                     n % 3 if line == 4 else (line + (n + line) // 6) % 3
