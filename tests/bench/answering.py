@@ -197,7 +197,7 @@ def _wait_for_checks(engine: Engine) -> None:
         with transaction(engine) as session:
             if not unchecked_items(session, 1):
                 return
-        time.sleep(0.5)
+        time.sleep(3)  # to look costs the server, too
     raise TimeoutError(f"items were not looked at within {CHECKED_WITHIN} s")
 
 
