@@ -20,6 +20,7 @@ from payments.worktime import Declaration
 from tasks.batches import Batch, BatchState, UnknownBatch
 from tasks.errors import NotFound
 from tasks.exclusions import Exclusion, UnknownExclusion
+from tasks.gold import GoldContest, UnknownCheck
 from tasks.intake import UnknownUpload, Upload
 from tasks.items import Item, UnknownItem
 from tasks.people import Person, Role, UnknownPerson
@@ -171,6 +172,14 @@ def exclusion_for(session: Session, viewer: Viewer, exclusion_id: UUID) -> Exclu
         allowed = viewer.role == Role.OPERATOR
     if not allowed:
         raise UnknownExclusion
+    return found
+
+
+def contest_for(session: Session, batch: Batch, contest_id: UUID) -> GoldContest:
+    """Fetch a contest of a known answer in a batch that the viewer has been let into. Raises UnknownCheck."""
+    found = session.get(GoldContest, contest_id)
+    if found is None or session.get_one(Item, found.item_id).batch_id != batch.id:
+        raise UnknownCheck
     return found
 
 

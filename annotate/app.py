@@ -31,6 +31,7 @@ from annotate.consensus_views import ConsensusApi, ConsensusPages
 from annotate.exclusions import ExclusionApi, ExclusionPages
 from annotate.exports import Exports
 from annotate.help import Help
+from annotate.known_answers import KnownAnswerApi, KnownAnswerPages
 from annotate.labeling import Labeling, LabelingApi
 from annotate.mturk import TurkApi, TurkPages
 from annotate.my_hours import MyHours, MyHoursApi
@@ -130,6 +131,8 @@ def controllers() -> list[Any]:
         WorkApi,
         Labeling,
         LabelingApi,
+        KnownAnswerPages,
+        KnownAnswerApi,
         MyPay,
         MyPayApi,
         MyHours,

@@ -16,7 +16,7 @@ from payments.money import text
 from schemas.fields import Field
 from schemas.uploads import FILE_BYTES_MAX, export_cell
 from schemas.words import Words, put_together, taken_apart
-from tasks import consensus, intake, progress
+from tasks import consensus, gold, intake, progress
 from tasks.batches import Batch, BatchState, item_counts, slot_counts
 from tasks.errors import FairlabelError
 from tasks.fits import Fit, find_fit
@@ -62,6 +62,8 @@ def batch_page(
         media_origins=visit.tasks.fairlabel_media_origins.split(),
         broken=broken_items.listed(visit, batch),
         rule=consensus_views.rule(batch),
+        known=gold.records_of(visit.session, batch.id),
+        contests=gold.contests_of(visit.session, batch.id),
         **live_context(visit, batch),
     )
 
@@ -179,6 +181,8 @@ def list_json(visit: Visit, found: list[Batch]) -> list[dict[str, Any]]:
             "state": batch.state,
             "pause_reason": visit.formats.say(batch.pause_reason),
             "redundancy": batch.redundancy,
+            "kind": batch.kind,
+            "needs_qualification": batch.needs_qualification,
             "answers_wanted": batch.answers_wanted,
             "answers_max": batch.answers_max,
             "answers_expected": batch.answers_expected,

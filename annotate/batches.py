@@ -27,7 +27,7 @@ from payments import funding, terms
 from schemas.uploads import FILE_BYTES_MAX
 from schemas.words import Words
 from tasks import batches, intake, looks, projects, redundancy
-from tasks.batches import Batch, BatchNotDraft, BatchState, Redundancy
+from tasks.batches import Batch, BatchKind, BatchNotDraft, BatchState, Redundancy
 from tasks.errors import Conflict, Invalid
 from tasks.intake import FileTooLarge
 from tasks.projects import Project
@@ -52,6 +52,8 @@ class NewBatch(msgspec.Struct, forbid_unknown_fields=True):
     answers_max: int | None = None
     lease_seconds: int | None = None
     languages: list[str] = []
+    kind: str = BatchKind.WORK
+    needs_qualification: bool = False
 
 
 class Terms(msgspec.Struct, forbid_unknown_fields=True):
@@ -118,6 +120,8 @@ class BatchPages(Controller):
                 name=visit.text("name", 200),
                 **answer_counts.from_form(visit),
                 languages=[languages] if isinstance(languages, str) else list(languages),
+                kind=visit.text("kind", 20) or BatchKind.WORK,
+                needs_qualification=visit.text("needs_qualification", 5) == "yes",
             )
             batch = make_batch(visit, project, asked)
         except Invalid as problem:
@@ -313,6 +317,8 @@ def make_batch(visit: Visit, project: Project, asked: NewBatch) -> Batch:
         raise Invalid("A batch needs a name.", field="name")
     if asked.lease_seconds is not None and not 60 <= asked.lease_seconds <= 86_400:
         raise Invalid("A lease lasts from 60 to 86,400 seconds.", field="lease_seconds")
+    if asked.kind not in set(BatchKind):
+        raise Invalid("A batch is work, training or qualification.", field="kind")
     definition = projects.latest_definition(visit.session, project.id)
     assert definition is not None
     answers = answer_counts.asked_for(
@@ -326,6 +332,8 @@ def make_batch(visit: Visit, project: Project, asked: NewBatch) -> Batch:
         **answers,
         lease_seconds=asked.lease_seconds,
         languages=[language for language in asked.languages if len(language) <= 10][:20],
+        kind=BatchKind(asked.kind),
+        needs_qualification=asked.needs_qualification,
         now=visit.now,
     )
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from annotate import access, heartbeat
 from annotate.exports import pseudonym
 from annotate.visit import Visit
-from tasks import exclusions
+from tasks import exclusions, gold
 from tasks.assignments import Assignment
 from tasks.batches import Batch
 from tasks.errors import Conflict, Invalid
@@ -365,8 +365,15 @@ def _errors(visit: Visit, problem: Invalid | Conflict, field: str) -> list[dict[
 def _about_page(
     visit: Visit, errors: list[dict[str, str]], given: dict[str, str], status: int = 200
 ) -> Response[Any]:
-    found = exclusions.about(visit.session, visit.worker().person.id)
-    return visit.page("work/decisions.html", status, found=seen(visit, found), errors=errors, given=given)
+    who = visit.worker().person.id
+    return visit.page(
+        "work/decisions.html",
+        status,
+        found=seen(visit, exclusions.about(visit.session, who)),
+        checks=gold.checks_of(visit.session, who),
+        errors=errors,
+        given=given,
+    )
 
 
 def _project_page(

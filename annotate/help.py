@@ -9,6 +9,7 @@ from typing import Any
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 
+from annotate import fair_offers
 from annotate.visit import Visit
 from tasks.errors import FairlabelError
 from tasks.people import Role, people_with_role
@@ -24,6 +25,17 @@ class Help(Controller):
     def overview(self, visit: NamedDependency[Visit]) -> Response[Any]:
         """Explain pay, time and offers."""
         return visit.page("help.html", people=list(_contacts(visit)))
+
+    @get("/offers", sync_to_thread=True)
+    def offers(self, visit: NamedDependency[Visit]) -> Response[Any]:
+        """Publish the rule by which work is offered."""
+        return visit.page(
+            "help_offers.html",
+            version=fair_offers.VERSION,
+            rules=fair_offers.rules(visit),
+            order=fair_offers.order(visit),
+            never=fair_offers.never(visit),
+        )
 
     @get("/errors", sync_to_thread=True)
     def errors(self, visit: NamedDependency[Visit]) -> Response[Any]:

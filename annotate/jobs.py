@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from annotate import auth, heartbeat
 from payments import funding
-from tasks import consensus, looks, refits
-from tasks.batches import get_batch
+from tasks import consensus, gold, items, looks, qualifications, refits
+from tasks.batches import get_batch, open_batches
 from tasks.jobs import job_transaction
 from tasks.looks import Looked
 from tasks.queue import enqueue, enqueue_check, job
@@ -47,6 +47,17 @@ def refit_batch(batch_id: str) -> None:
     """Weigh all answers of one batch together; open the slots that this asks for."""
     with job_transaction() as (session, now):
         _open_waiting(session, refits.refit(session, get_batch(session, UUID(batch_id)), now), now)
+
+
+@job("annotate.sweep_known_answers")
+def sweep_known_answers() -> None:
+    """Uphold the contests that nobody decided, and take back known answers where all other work is done."""
+    with job_transaction() as (session, now):
+        for project_id, workers in gold.uphold_overdue(session, now).items():
+            qualifications.reconsider_all(session, project_id, workers, now)
+        for batch in open_batches(session):
+            if consensus.is_complete(session, batch):
+                items.withdraw_gold(session, batch_id=batch.id)
 
 
 @job("annotate.forget")

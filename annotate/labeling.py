@@ -16,13 +16,13 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Redirect
 from sqlalchemy.orm import Session
 
-from annotate import access, meter, offers, reasons, rendering, widgets
+from annotate import access, known_answers, meter, offers, reasons, rendering, widgets
 from annotate.auth import Viewer
 from annotate.reasons import Bar
 from annotate.visit import Visit, visiting
 from payments import earnings, worktime
 from payments.terms import NoTerms
-from tasks import answers, assignments
+from tasks import answers, assignments, gold
 from tasks.assignments import Assigned, Assignment, Held
 from tasks.batches import Batch
 from tasks.errors import Invalid, NotAllowed
@@ -71,14 +71,21 @@ class Labeling(Controller):
     include_in_schema = False
 
     @get("/", sync_to_thread=True)
-    def workspace(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> Response[Any]:
-        """Show the next item, ready to be answered."""
+    def workspace(
+        self, visit: NamedDependency[Visit], batch_id: FromPath[UUID], told: FromQuery[UUID | None] = None
+    ) -> Response[Any]:
+        """Show the next item, ready to be answered; `told` names an item whose known answer is said."""
         viewer = visit.worker()
         batch = access.work_for(visit.session, viewer, batch_id)
         found, why = next_assignments(visit, viewer, batch.id, 1)
         if found:
             start_clock(visit, found[0])
-        return visit.page("work/workspace.html", **workspace_context(visit, viewer, batch, found, why))
+        known = gold.get_check(visit.session, told, viewer.person.id) if told else None
+        return visit.page(
+            "work/workspace.html",
+            told=known_answers.told(visit, known) if known else None,
+            **workspace_context(visit, viewer, batch, found, why),
+        )
 
     @post("/answers", sync_to_thread=True)
     def answer(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> Response[Any]:
@@ -88,8 +95,9 @@ class Labeling(Controller):
         assignment_id = as_uuid(visit.text("assignment_id", 40))
         fields = visit.session.get_one(Definition, batch.definition_id).parsed().fields
         value = widgets.answer_from_form(fields, visit.form)
-        submit(visit, viewer, assignment_id, as_uuid(visit.text("submission_id", 40)), value)
-        return Redirect(f"/work/{batch_id}")
+        stored = submit(visit, viewer, assignment_id, as_uuid(visit.text("submission_id", 40)), value)
+        told = known_answers.checked(visit, stored, value)
+        return Redirect(f"/work/{batch_id}?told={assignment_id}" if told else f"/work/{batch_id}")
 
     @post("/skips", sync_to_thread=True)
     def skip(self, visit: NamedDependency[Visit], batch_id: FromPath[UUID]) -> Response[Any]:
@@ -156,7 +164,8 @@ class LabelingApi(Controller):
         """Store an answer once; the same submission id again changes nothing. `brief` leaves meter and progress out.
 
         With `n`, the reply also gives the next items as `next` does. `shown` names the item that is on the screen
-        now: its clock starts.
+        now: its clock starts. Where the answer was known, `feedback` says it right away, with the requester's
+        explanation.
         """
         with visiting(request) as visit:
             viewer = visit.worker()
@@ -168,6 +177,8 @@ class LabelingApi(Controller):
                 "version": stored.version,
                 "surplus": stored.surplus,
             }
+            if told := known_answers.checked(visit, stored, data.answer):
+                reply["feedback"] = told
             if shown is not None:
                 # Whatever is wrong with the news of another item, it is no reason to refuse the answer.
                 with suppress(assignments.UnknownAssignment):

@@ -31,18 +31,22 @@ from payments.quotes import Offer, PastPay
 from payments.terms import NoTerms, PayTerms
 from payments.wages import DAY_HARD, DAY_SOFT, WEEK_HARD, WEEK_SOFT
 from payments.worktime import Declaration, DeclarationState
-from tasks import exclusions, permits
+from tasks import exclusions, permits, qualifications
 from tasks.assignments import PUT_OFF, Assignment, AssignmentState
-from tasks.batches import FULL_NAME, Batch, BatchState, open_batches
+from tasks.batches import FULL_NAME, Batch, BatchKind, BatchState, open_batches
 from tasks.exclusions import Exclusion
 from tasks.items import Slot, SlotState
 from tasks.people import MORE_HOURS, Person
 from tasks.projects import Project
+from tasks.qualifications import Qualification
+from tasks.skills import Verdict
 
 SENSITIVE_DAY: Final = 4 * 3600
 """Credited seconds of sensitive content in a day after which no more of it is offered."""
 DAY: Final = timedelta(days=1)
 PERMIT_LASTS: Final = timedelta(seconds=60)
+NOT_GOLD: Final = Slot.is_gold.is_(False)
+"""Known answers are mixed into other work and are never all that is left."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,13 @@ def listed(visit: Visit, person: Person) -> list[Listed]:
     reached = limit(visit, person)
     exposed = _exposed(visit, person) if any(map(sensitive, batches)) else None
     excluded = exclusions.in_force(session, person.id, visit.now)
+    qualified = qualifications.latest(session, person.id)
     about = _about(session, ids)
     made = []
     for batch in batches:
         pay, no_floor = _offer(visit, person, batch, past.get(batch.id), floors)
-        barred = _excluded(excluded, batch) or _unfit(person, batch) or no_floor or reached
+        barred = _excluded(excluded, batch) or _unfit(person, batch)
+        barred = barred or _unqualified(qualified, batch, visit.now) or no_floor or reached
         barred = barred or (exposed if sensitive(batch) else None) or none_left.get(batch.id)
         made.append(Listed(batch, *about[batch.id], left=left.get(batch.id, 0), pay=pay, barred=barred))
     return sorted(made, key=_by_pay)
@@ -89,6 +95,7 @@ def barred(visit: Visit, person: Person, batch: Batch) -> Bar | None:
     return (
         _excluded(exclusions.in_force(visit.session, person.id, visit.now), batch)
         or _unfit(person, batch)
+        or _unqualified(qualifications.latest(visit.session, person.id), batch, visit.now)
         or _offer(visit, person, batch, None, None)[1]
         or limit(visit, person)
         or (_exposed(visit, person) if sensitive(batch) else None)
@@ -148,7 +155,7 @@ def open_to(session: Session, person: Person, batch_ids: Iterable[UUID]) -> dict
     """Count by batch the items that a worker could still be given."""
     query = (
         select(Slot.batch_id, func.count(func.distinct(Slot.item_id)))
-        .where(Slot.batch_id.in_(list(batch_ids)), Slot.state == SlotState.OPEN, ~_had(person.id))
+        .where(Slot.batch_id.in_(list(batch_ids)), Slot.state == SlotState.OPEN, NOT_GOLD, ~_had(person.id))
         .group_by(Slot.batch_id)
     )
     return {batch_id: count for batch_id, count in session.execute(query)}  # noqa: C416
@@ -210,7 +217,7 @@ def _unseen(session: Session, worker_id: UUID, batch_ids: list[UUID]) -> dict[UU
     wanting = (SlotState.OPEN, SlotState.LEASED, SlotState.WAITING)
     query = (
         select(Slot.batch_id, Slot.state)
-        .where(Slot.batch_id.in_(batch_ids), Slot.state.in_(wanting), ~_had(worker_id))
+        .where(Slot.batch_id.in_(batch_ids), Slot.state.in_(wanting), NOT_GOLD, ~_had(worker_id))
         .distinct()
     )
     found: dict[UUID, set[str]] = defaultdict(set)
@@ -245,6 +252,18 @@ def _unfit(person: Person, batch: Batch) -> Bar | None:
     if batch.languages and not set(batch.languages) & set(person.languages):
         return Bar(Why.LANGUAGE)
     return Bar(Why.CONTENT) if missing_consents(person, batch) else None
+
+
+def _unqualified(found: Mapping[UUID, Qualification], batch: Batch, now: datetime) -> Bar | None:
+    """Say whether a batch that asks for its project's qualification, or gives it, is closed to a worker for now."""
+    if not batch.needs_qualification and batch.kind != BatchKind.QUALIFICATION:
+        return None
+    one = found.get(batch.project_id)
+    if one is not None and one.outcome == Verdict.PASSED:
+        return None if batch.needs_qualification else Bar(Why.QUALIFIED)
+    if one is not None and one.again_at is not None and now < one.again_at:
+        return Bar(Why.STOPPED, one.again_at, f"{one.right}/{one.checked}")
+    return Bar(Why.QUALIFY) if batch.needs_qualification else None
 
 
 def _exposed(visit: Visit, person: Person) -> Bar | None:

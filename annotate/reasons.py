@@ -12,13 +12,16 @@ from typing import Final
 
 from annotate.visit import Visit
 from payments.wages import DAY_HARD, DAY_SOFT, WEEK_HARD, WEEK_SOFT
-from tasks.batches import Batch
+from tasks.batches import Batch, BatchKind, open_of_kind
 
 
 class Why(StrEnum):
     """The code of a reason."""
 
     EXCLUDED = "excluded"
+    QUALIFY = "qualify"
+    STOPPED = "stopped"
+    QUALIFIED = "qualified"
     LANGUAGE = "language"
     CONTENT = "content"
     NO_FLOOR = "no_floor"
@@ -114,6 +117,11 @@ def sentence(visit: Visit, bar: Bar) -> str:
             "You are excluded from this project until %(when)s. The reason given: “%(reason)s” What you hold you "
             "may finish, and everything you did is paid."
         ) % {"when": when, "reason": bar.note}
+    if bar.why is Why.STOPPED:
+        return visit.gettext(
+            "Not for now: of your known answers %(note)s were right. You can try again from %(when)s. All of it was "
+            "paid, each known answer may be contested, and no other project knows of it."
+        ) % {"when": when, "note": bar.note}
     if bar.why is Why.EXPOSURE:
         return visit.gettext(
             "You have worked 4 hours on sensitive content today. More of it is offered from %(when)s; other work "
@@ -124,6 +132,11 @@ def sentence(visit: Visit, bar: Bar) -> str:
 
 def remedy(visit: Visit, bar: Bar, batch: Batch) -> tuple[str, str]:
     """Give what the worker can do about it: a link and its words, both empty where there is nothing to do."""
+    if bar.why in {Why.QUALIFY, Why.STOPPED}:
+        kind = BatchKind.QUALIFICATION if bar.why is Why.QUALIFY else BatchKind.TRAINING
+        there = open_of_kind(visit.session, batch.project_id, kind)
+        words = visit.gettext("Qualify") if bar.why is Why.QUALIFY else visit.gettext("Train, paid")
+        return (f"/work/{there.id}/about", words) if there else ("", "")
     return {
         Why.EXCLUDED: ("/work/decisions", visit.gettext("Read it, or contest it")),
         Why.LANGUAGE: ("/work/settings#f-languages", visit.gettext("Your languages")),
@@ -137,6 +150,10 @@ def remedy(visit: Visit, bar: Bar, batch: Batch) -> tuple[str, str]:
 def _sentences(visit: Visit) -> dict[Why, str]:
     """Give the sentences that need no values."""
     return {
+        Why.QUALIFY: visit.gettext(
+            "This work asks for the qualification of its project, which is paid like all work."
+        ),
+        Why.QUALIFIED: visit.gettext("You have passed this qualification; its work is open to you."),
         Why.LANGUAGE: visit.gettext("This work is in a language that you have not named as yours."),
         Why.CONTENT: visit.gettext("It contains content that you have not agreed to see."),
         Why.NO_FLOOR: visit.gettext(

@@ -26,12 +26,14 @@ from tasks import (
     decisions,
     exclusions,
     fits,
+    gold,
     intake,
     items,
     people,
     permits,
     progress,
     projects,
+    qualifications,
 )
 
 NOUNS = (
@@ -49,6 +51,8 @@ NOUNS = (
     decisions,
     consensus,
     exclusions,
+    gold,
+    qualifications,
     accounts,
     fx,
     ledger,

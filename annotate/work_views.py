@@ -236,14 +236,26 @@ def _estimate(visit: Visit, pay: Offer, floor: str) -> dict[str, str]:
 
 def _example(visit: Visit, definition: TaskDefinition, one: Example) -> dict[str, Any]:
     return {
-        "shown": [widgets.shown_part(definition, part, one.data) for part in definition.show],
-        "answers": [
-            {"label": field.label, "value": _said(visit, field, one.answer[field.name], one.data)}
-            for field in definition.fields
-            if field.name in one.answer
-        ],
+        "shown": parts_shown(definition, one.data),
+        "answers": answers_said(visit, definition, one.answer, one.data),
         "why": one.why,
     }
+
+
+def parts_shown(definition: TaskDefinition, data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Prepare what an item shows for reading."""
+    return [widgets.shown_part(definition, part, data) for part in definition.show]
+
+
+def answers_said(
+    visit: Visit, definition: TaskDefinition, answer: dict[str, Any], data: dict[str, Any]
+) -> list[dict[str, str]]:
+    """Write an answer field by field as a person would."""
+    return [
+        {"label": field.label, "value": _said(visit, field, answer[field.name], data)}
+        for field in definition.fields
+        if field.name in answer
+    ]
 
 
 def _said(visit: Visit, field: Field, value: Any, data: dict[str, Any]) -> str:

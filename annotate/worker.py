@@ -25,6 +25,7 @@ SCHEDULE = {
     "tasks.sweep_uploads": 60,
     "annotate.sweep_items": 30,
     "annotate.refit_batches": 60,
+    "annotate.sweep_known_answers": 60,
     "annotate.forget": 3600,
     "payments.sweep": 30,
     "payments.close_due_periods": 300,

@@ -62,6 +62,10 @@ META = "META_"
 GOLD = "gold."
 """Columns with this beginning hold the known answer to the field named after it."""
 
+GOLD_WHY = "gold_why"
+"""The column that says why the known answer is right; workers read it after their own."""
+WHY_CHARS_MAX = 2_000
+
 SIGNS = {",": Words("commas"), ";": Words("semicolons"), "\t": Words("tabs")}
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
@@ -70,13 +74,17 @@ _PLAIN_NUMBER = re.compile(r"[+-]?[0-9]{1,30}([.,][0-9]{1,30})?([eE][+-]?[0-9]{1
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One good row: `key` is the requester's own, `meta` is hidden, `gold` is the known answer or a part of it."""
+    """One good row: `key` is the requester's own, `meta` is hidden, `gold` is the known answer or a part of it.
+
+    `gold_why` says why the known answer is right, '' where nobody says it.
+    """
 
     line: int
     key: str | None
     data: dict[str, Any]
     meta: dict[str, Any]
     gold: dict[str, Any] | None
+    gold_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,7 @@ class _Parts:
     meta: dict[str, Any]
     gold: dict[str, Any]
     problems: list[Problem]
+    gold_why: Any = ""
 
 
 def rows(
@@ -240,6 +249,8 @@ class _Reader:
             return known
         if name.startswith(META):
             return "meta"
+        if name == GOLD_WHY:
+            return "why"
         return "gold" if name.startswith(GOLD) else "data"
 
     def _unknown(self, name: str) -> Problem | None:
@@ -275,6 +286,8 @@ class _Reader:
                 continue
             elif role == "meta":
                 parts.meta[name] = cell
+            elif role == "why":
+                parts.gold_why = cell
             else:
                 self._convert(parts, role, name, cell)
         return parts
@@ -314,6 +327,7 @@ class _Reader:
             value.get("meta", {}) if sound else {},
             gold if sound else {},
             problems,
+            value.get(GOLD_WHY, ""),
         )
 
     def _from_object(self, line: int, value: dict[str, Any]) -> _Parts:
@@ -330,6 +344,8 @@ class _Reader:
                 parts.problems.append(Problem(pointer([name]), message, Words("Write the key as a text.")))
             elif role == "gold":
                 parts.gold[name.removeprefix(GOLD)] = one
+            elif role == "why":
+                parts.gold_why = one
             else:
                 (parts.meta if role == "meta" else parts.data)[name] = one
         return parts
@@ -349,11 +365,11 @@ class _Reader:
             problems += [
                 Problem(under + one.pointer.removeprefix("/"), one.message, one.hint) for one in found
             ]
-        problems += self._wrong_key(parts)
+        problems += self._wrong_key(parts) + _wrong_why(parts.gold_why)
         if problems:
             field = _first_step(problems[0].pointer)
             return _bad(parts.line, field, self._value(parts, field), problems)
-        return Row(parts.line, parts.key, parts.data, parts.meta, parts.gold or None)
+        return Row(parts.line, parts.key, parts.data, parts.meta, parts.gold or None, parts.gold_why)
 
     def _wrong_images(self, data: dict[str, Any]) -> list[Problem]:
         found = []
@@ -388,6 +404,13 @@ class _Reader:
         if field in {"key", self.key_name}:
             return parts.key or ""
         return parts.data.get(field, parts.meta.get(field, ""))
+
+
+def _wrong_why(why: Any) -> list[Problem]:
+    if isinstance(why, str) and len(why) <= WHY_CHARS_MAX:
+        return list(faults(why))
+    message = Words("the explanation is no text of at most %(most)s characters.", most=WHY_CHARS_MAX)
+    return [Problem(pointer([GOLD_WHY]), message, SHORTEN_IT)]
 
 
 def _first_step(place: str) -> str:

@@ -110,7 +110,8 @@ CHOOSE: Final = """
         WITH chosen AS (
             SELECT slot.id, slot.item_id
             FROM slot
-            WHERE slot.batch_id = _batch AND slot.state = 'open' AND slot.order_key >= _from
+            WHERE slot.batch_id = _batch AND slot.state = 'open' AND slot.is_gold = _gold
+              AND slot.order_key >= _from
               AND (SELECT had.id FROM assignment AS had
                    WHERE had.item_id = slot.item_id AND had.worker_id = _worker) IS NULL
             ORDER BY slot.order_key, slot.id
@@ -128,9 +129,24 @@ CHOOSE: Final = """
 Whether the worker has had an item is looked up item by item: a join could read all that they ever did.
 """
 
+GOLD_IS_DUE: Final = """_chance < 0.1
+            AND (_chance < 0.05 OR (
+                SELECT count(*) FROM (
+                    SELECT FROM assignment JOIN batch AS one ON one.id = batch_id
+                    WHERE worker_id = _worker AND assignment.state = 'submitted'
+                      AND one.project_id = _served.project_id LIMIT 50
+                ) AS answered) < 50)
+            AND EXISTS (
+                SELECT FROM slot WHERE slot.batch_id = _batch AND slot.state = 'open' AND NOT slot.is_gold
+                  AND (SELECT had.id FROM assignment AS had
+                       WHERE had.item_id = slot.item_id AND had.worker_id = _worker) IS NULL)"""
+"""Whether an item with a known answer is given now, only while other work is left: a tenth of a worker's first fifty
+answers in a project, a twentieth of the later ones.
+"""
+
 CLAIM: Final = """
 CREATE OR REPLACE FUNCTION claim_slots(
-    _batch uuid, _worker uuid, _queue bigint, _ids uuid[], _place integer, _now timestamptz
+    _batch uuid, _worker uuid, _queue bigint, _ids uuid[], _chances float8[], _place integer, _now timestamptz
 ) RETURNS TABLE (
     batch_state varchar, pause_reason varchar, permitted boolean,
     id uuid, slot_id bigint, item_id bigint, key varchar, data jsonb, fresh boolean
@@ -144,6 +160,9 @@ DECLARE
     _held uuid[];
     _had integer;
     _id uuid;
+    _at integer;
+    _chance float8;
+    _gold boolean;
     _claimed uuid;
     _from integer;
     _late record;
@@ -163,11 +182,23 @@ BEGIN
     UPDATE assignment SET lease_until = _until
     WHERE id = ANY(_held) AND lease_until < _until - interval '1 minute';
     IF _permitted AND _served.state = 'open' THEN
-        FOREACH _id IN ARRAY _ids[_had + 1:] LOOP
-            FOREACH _from IN ARRAY ARRAY[_place, 0] LOOP
+        FOR _at IN _had + 1 .. cardinality(_ids) LOOP
+            _id := _ids[_at];
+            _chance := _chances[_at];
+            _claimed := NULL;
+            IF -- gold is due
+            THEN
+                -- The least shown one: their order is the rotation.
+                _gold := true;
+                _from := 0;
                 -- choose
                 INTO _claimed;
+            END IF;
+            _gold := false;
+            FOREACH _from IN ARRAY ARRAY[_place, 0] LOOP
                 EXIT WHEN _claimed IS NOT NULL;
+                -- choose
+                INTO _claimed;
             END LOOP;
             EXIT WHEN _claimed IS NULL;
             _held := _held || _claimed;
@@ -198,7 +229,7 @@ BEGIN
         batch_state := _served.state; pause_reason := _served.pause_reason; permitted := _permitted;
         RETURN NEXT;
     END IF;
-END $$""".replace("-- choose", CHOOSE.strip())
+END $$""".replace("-- choose", CHOOSE.strip()).replace("-- gold is due", GOLD_IS_DUE)
 """Claim as many slots as there are ids, those in hand counted; a row without id where there is none at all.
 
 Statistics of a batch that was just uploaded may not be there yet, so sorts and whole readings are ruled out.
@@ -282,11 +313,12 @@ def claim(session: Session, batch_id: UUID, worker_id: UUID, now: datetime, coun
     """
     found = rows(
         session,
-        "SELECT * FROM claim_slots(%(batch)s, %(worker)s, %(queue)s, %(ids)s, %(place)s, %(now)s)",
+        "SELECT * FROM claim_slots(%(batch)s, %(worker)s, %(queue)s, %(ids)s, %(chances)s, %(place)s, %(now)s)",
         batch=batch_id,
         worker=worker_id,
         queue=worker_id.int & (2**63 - 1),
         ids=[new_id() for _ in range(min(count, HELD_MAX))],
+        chances=[random.random() for _ in range(min(count, HELD_MAX))],  # noqa: S311  shares, not secrets
         place=random.randrange(ORDER_KEYS),  # noqa: S311  a place in the order, not a secret
         now=now,
     )

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, func, select, update
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, false, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from tasks.db import Base, new_id
@@ -42,6 +42,14 @@ class BatchEmpty(Conflict):
     """This batch has no items yet; upload some first."""
 
 
+class NotAllKnown(Conflict):
+    """Each item of a training or qualification batch needs its known answer, and one here has none."""
+
+
+class OnlyKnown(Conflict):
+    """All answers of this batch are known already; make it a training or a qualification."""
+
+
 class BatchState(StrEnum):
     """Where a batch stands."""
 
@@ -58,11 +66,20 @@ class Redundancy(StrEnum):
     FIXED = "fixed"
 
 
+class BatchKind(StrEnum):
+    """What a batch is for: work whose answers are wanted, or known answers by which workers learn or qualify."""
+
+    WORK = "work"
+    TRAINING = "training"
+    QUALIFICATION = "qualification"
+
+
 class Batch(Base):
     """Items uploaded together.
 
     An item gets `answers_wanted` answers, and more one at a time where they do not decide it, up to `answers_max`;
-    money is set aside for `answers_expected` on average.
+    money is set aside for `answers_expected` on average. With `needs_qualification` only those who qualified in the
+    project are offered it.
     """
 
     __tablename__ = "batch"
@@ -70,6 +87,8 @@ class Batch(Base):
         CheckConstraint("answers_wanted BETWEEN 1 AND 100", name="answers_wanted"),
         CheckConstraint("answers_max >= answers_wanted", name="answers_max"),
         CheckConstraint("answers_expected BETWEEN answers_wanted AND answers_max", name="answers_expected"),
+        CheckConstraint("kind IN ('work', 'training', 'qualification')", name="kind"),
+        CheckConstraint("kind = 'work' OR NOT needs_qualification", name="needs_qualification"),
         CheckConstraint("lease_seconds BETWEEN 60 AND 86400", name="lease_seconds"),
     )
 
@@ -77,6 +96,8 @@ class Batch(Base):
     project_id: Mapped[UUID] = mapped_column(ForeignKey("project.id"), index=True)
     definition_id: Mapped[UUID] = mapped_column(ForeignKey("definition.id"))
     name: Mapped[str]
+    kind: Mapped[str] = mapped_column(default=BatchKind.WORK, server_default=BatchKind.WORK)
+    needs_qualification: Mapped[bool] = mapped_column(default=False, server_default=false())
     state: Mapped[str] = mapped_column(default=BatchState.DRAFT)
     pause_reason: Mapped[str] = mapped_column(default="")
     redundancy: Mapped[str] = mapped_column(default=Redundancy.FIXED)
@@ -129,6 +150,8 @@ def create_batch(
     answers_expected: int | None = None,
     lease_seconds: int | None = None,
     languages: list[str] | None = None,
+    kind: BatchKind = BatchKind.WORK,
+    needs_qualification: bool = False,
 ) -> Batch:
     """Make a draft batch; it asks for up to two answers more where workers disagree, unless told otherwise.
 
@@ -139,6 +162,8 @@ def create_batch(
         project_id=project.id,
         definition_id=definition.id,
         name=name,
+        kind=kind,
+        needs_qualification=needs_qualification and kind == BatchKind.WORK,
         state=BatchState.DRAFT,
         pause_reason="",
         redundancy=redundancy,
@@ -179,11 +204,17 @@ def lock_batch(session: Session, batch_id: UUID) -> Batch:
 
 
 def open_batch(session: Session, batch: Batch, now: datetime) -> None:
-    """Serve the batch. Call only for funded slots. Raises BatchClosed or BatchEmpty."""
+    """Serve the batch. Call only for funded slots. Raises BatchClosed, BatchEmpty, NotAllKnown, OnlyKnown."""
     if batch.state == BatchState.CLOSED:
         raise BatchClosed
     if session.scalar(select(Item.id).where(Item.batch_id == batch.id).limit(1)) is None:
         raise BatchEmpty
+    asked = select(Item.id).where(Item.batch_id == batch.id, Item.gold.is_(None)).limit(1)
+    has_unknown = session.scalar(asked) is not None
+    if batch.kind != BatchKind.WORK and has_unknown:
+        raise NotAllKnown
+    if batch.kind == BatchKind.WORK and not has_unknown:
+        raise OnlyKnown
     batch.state = BatchState.OPEN
     batch.pause_reason = ""
     batch.opened_at = batch.opened_at or now
@@ -237,6 +268,14 @@ def open_batches(session: Session) -> list[Batch]:
             select(Batch).where(Batch.state == BatchState.OPEN).order_by(Batch.opened_at, Batch.id)
         )
     )
+
+
+def open_of_kind(session: Session, project_id: UUID, kind: BatchKind) -> Batch | None:
+    """Give a project's newest open batch of a kind."""
+    query = select(Batch).where(
+        Batch.project_id == project_id, Batch.kind == kind, Batch.state == BatchState.OPEN
+    )
+    return session.scalar(query.order_by(Batch.id.desc()).limit(1))
 
 
 def slot_counts(session: Session, batches: Collection[UUID]) -> dict[UUID, dict[str, int]]:

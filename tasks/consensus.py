@@ -101,12 +101,15 @@ def state_counts(session: Session, batch_id: UUID) -> dict[str, int]:
 
 def is_complete(session: Session, batch: Batch) -> bool:
     """Tell whether every item that can be answered has been decided."""
-    wanted = select(Slot.id).where(Slot.batch_id == batch.id, Slot.state.in_(UNDER_WAY))
+    wanted = select(Slot.id).where(
+        Slot.batch_id == batch.id, Slot.is_gold.is_(False), Slot.state.in_(UNDER_WAY)
+    )
     if session.scalar(wanted.limit(1)) is not None:
         return False
     undecided = select(Item.id).where(
         Item.batch_id == batch.id,
         Item.broken_at.is_(None),
+        Item.gold.is_(None),
         ~select(Consensus.item_id)
         .where(Consensus.item_id == Item.id, Consensus.state != ConsensusState.COLLECTING)
         .exists(),

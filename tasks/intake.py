@@ -21,10 +21,10 @@ from schemas.problems import HIDDEN, visible
 from schemas.uploads import FILE_BYTES_MAX, BadRow, FileProblem, Row, rows
 from schemas.words import NOTHING, Words
 from tasks.append_only import attach
-from tasks.batches import Batch, BatchNotDraft, BatchState
+from tasks.batches import Batch, BatchKind, BatchNotDraft, BatchState
 from tasks.db import Base, new_id
 from tasks.errors import Invalid, NotFound
-from tasks.items import Item, add_items
+from tasks.items import Item, add_items, mix_gold
 from tasks.projects import Definition
 from tasks.queue import enqueue
 
@@ -173,6 +173,8 @@ def import_upload(
                 stream,
                 report,
             )
+            if batch.kind == BatchKind.WORK:
+                mix_gold(session, batch.id)
             upload.state = UploadState.IMPORTED
     except FileProblem as problem:
         upload.state = UploadState.FAILED
@@ -234,7 +236,9 @@ def _import_rows(
     stored = 0
 
     def store() -> None:
-        new = add_items(session, batch.id, good, batch.answers_wanted)
+        new = add_items(
+            session, batch.id, good, batch.answers_wanted, gold_apart=batch.kind == BatchKind.WORK
+        )
         upload.rows_good += new
         upload.rows_known += len(good) - new
         if bad:
@@ -262,7 +266,8 @@ def _import_rows(
                 if row.key is not None
                 else str(first + len(good) + upload.rows_good + upload.rows_known)
             )
-            good.append({"key": key, "line": row.line, "data": row.data, "meta": row.meta, "gold": row.gold})
+            item = {"key": key, "line": row.line, "data": row.data, "meta": row.meta, "gold": row.gold}
+            good.append(item | {"gold_why": row.gold_why})
         if len(good) + len(bad) >= ROWS_AT_ONCE or stream.read_bytes - stored > BYTES_AT_ONCE:
             store()
             stored = stream.read_bytes

@@ -8,27 +8,35 @@ import random
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from math import ceil
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    CursorResult,
     ForeignKey,
     Identity,
     Index,
     UniqueConstraint,
+    false,
+    func,
     insert,
     select,
     text,
     update,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from tasks.db import Base
 from tasks.errors import Conflict, NotFound
 
 ORDER_KEYS = 2**31 - 1
+GOLD_SHARE_MOST: Final = 0.10
+"""Known answers are at most this share of the others: as many as a worker's first answers ask for."""
+GOLD_COPIES_MAX: Final = 2000
 
 
 class UnknownItem(NotFound):
@@ -61,18 +69,25 @@ class Item(Base):
     line: Mapped[int]
     data: Mapped[dict[str, Any]]
     meta: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    gold: Mapped[dict[str, Any] | None]
+    gold: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    gold_why: Mapped[str] = mapped_column(default="", server_default="")
+    gold_void_at: Mapped[datetime | None]
     broken_at: Mapped[datetime | None]
     dropped_at: Mapped[datetime | None]
 
 
 class Slot(Base):
-    """One wanted answer. `batch_id` is its item's, kept here too for the claim's index; only the item refers."""
+    """One wanted answer; `is_gold` where it is one of those with a known answer that are mixed into the work.
+
+    `batch_id` is its item's, kept here too for the claim's index; only the item refers.
+    """
 
     __tablename__ = "slot"
     __table_args__ = (
         UniqueConstraint("item_id", "copy"),
-        Index("ix_slot_open", "batch_id", "order_key", "id", postgresql_where=text("state = 'open'")),
+        Index(
+            "ix_slot_open", "batch_id", "is_gold", "order_key", "id", postgresql_where=text("state = 'open'")
+        ),
         Index("ix_slot_state", "batch_id", "state"),
     )
 
@@ -82,36 +97,94 @@ class Slot(Base):
     copy: Mapped[int]
     state: Mapped[str] = mapped_column(default=SlotState.WAITING)
     order_key: Mapped[int]
+    is_gold: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 ADD = text("""
     WITH new AS (
-        INSERT INTO item (batch_id, key, line, data, meta, gold)
-        SELECT :batch, row.key, row.line, row.data, row.meta, row.gold
+        INSERT INTO item (batch_id, key, line, data, meta, gold, gold_why)
+        SELECT :batch, row.key, row.line, row.data, row.meta, row.gold, coalesce(row.gold_why, '')
         FROM jsonb_to_recordset(CAST(:rows AS jsonb))
-            AS row (key text, line integer, data jsonb, meta jsonb, gold jsonb)
+            AS row (key text, line integer, data jsonb, meta jsonb, gold jsonb, gold_why text)
         ON CONFLICT (batch_id, key) DO NOTHING
-        RETURNING id
+        RETURNING id, gold
     ), wanted AS (
         INSERT INTO slot (item_id, batch_id, copy, state, order_key)
         SELECT new.id, :batch, copy, 'waiting', floor(random() * :order_keys)
         FROM new CROSS JOIN generate_series(1, :copies) AS copy
+        WHERE new.gold IS NULL OR NOT :gold_apart
     )
     SELECT count(*) FROM new
 """)
 
 
-def add_items(session: Session, batch_id: UUID, rows: Collection[dict[str, Any]], copies: int) -> int:
+def add_items(
+    session: Session,
+    batch_id: UUID,
+    rows: Collection[dict[str, Any]],
+    copies: int,
+    *,
+    gold_apart: bool = True,
+) -> int:
     """Store items with their slots, waiting; rows hold key, line, data, meta, gold. Gives how many were new.
 
     A key that the batch holds already is passed over, so that an import may run again. All rows are one JSON
-    document in one statement: reckon with some times their bytes of memory.
+    document in one statement: reckon with some times their bytes of memory. With `gold_apart`, items with a known
+    answer get no slots here: `mix_gold` makes as many as the others ask for.
     """
     if not rows:
         return 0
     document = msgspec.json.encode(rows).decode()
     values = {"batch": batch_id, "rows": document, "copies": copies, "order_keys": ORDER_KEYS}
+    values["gold_apart"] = gold_apart
     return int(session.scalars(ADD, values).one())
+
+
+MIX_GOLD: Final = text("""
+    INSERT INTO slot (item_id, batch_id, copy, state, order_key, is_gold)
+    SELECT item.id, item.batch_id, copy, 'waiting', (copy - 1) * :step + drawn % :step, true
+    FROM item CROSS JOIN generate_series(1, :copies) AS copy
+    CROSS JOIN LATERAL (SELECT hashtextextended(item.key || '/' || copy, :seed) & 2147483647 AS drawn) AS chance
+    WHERE item.batch_id = :batch AND item.gold IS NOT NULL
+      AND NOT EXISTS (SELECT FROM slot WHERE slot.item_id = item.id AND slot.copy = copy.copy)
+    ORDER BY copy, drawn
+    LIMIT :wanted
+""")
+
+
+def mix_gold(session: Session, batch_id: UUID) -> int:
+    """Make slots of the items with known answers, for a tenth of the other answers wanted. Gives how many were made.
+
+    Their order is the rotation: every item's first copy comes before any second one, so that what was shown least is
+    shown next.
+    """
+    mixed = (
+        select(Slot.is_gold, func.count())
+        .where(Slot.batch_id == batch_id, Slot.state != SlotState.WITHDRAWN)
+        .group_by(Slot.is_gold)
+    )
+    there = {is_gold: count for is_gold, count in session.execute(mixed)}  # noqa: C416
+    items = session.scalar(select(func.count()).where(Item.batch_id == batch_id, Item.gold.is_not(None))) or 0
+    wanted = ceil(there.get(False, 0) * GOLD_SHARE_MOST) - there.get(True, 0)
+    if wanted <= 0 or not items:
+        return 0
+    copies = min(ceil(wanted / items) + 1, GOLD_COPIES_MAX)
+    values = {"batch": batch_id, "copies": copies, "wanted": wanted}
+    values |= {"step": ORDER_KEYS // GOLD_COPIES_MAX, "seed": random.randrange(ORDER_KEYS)}  # noqa: S311
+    made: CursorResult[Any] = session.execute(MIX_GOLD, values)  # type: ignore[assignment]
+    return made.rowcount
+
+
+def withdraw_gold(session: Session, *, batch_id: UUID | None = None, item_id: int | None = None) -> int:
+    """Take back the gold slots of a batch or item that nobody holds. Gives how many."""
+    which = Slot.item_id == item_id if batch_id is None else Slot.batch_id == batch_id
+    taken = session.execute(
+        update(Slot)
+        .where(which, Slot.is_gold, Slot.state.in_([SlotState.OPEN, SlotState.WAITING]))
+        .values(state=SlotState.WITHDRAWN)
+        .returning(Slot.id)
+    )
+    return len(taken.all())
 
 
 def add_slots(session: Session, wanted: Iterable[tuple[int, UUID, int]]) -> None:

@@ -68,6 +68,8 @@ class _Standing:
     waiting: int
 
 
+STAYS_OPEN: Final = frozenset({ConsensusState.COLLECTING, ConsensusState.KNOWN})
+"""Where an item's slots stay: answers are wanted, or the known one is mixed into the work as long as that goes on."""
 UNSEEN: Final = _Standing(None, {}, None, 0, 0, 0)
 
 
@@ -104,7 +106,7 @@ def check_items(
         decided += [decision | {"at": now} for decision in look.decisions()]
         if look.asks:
             wanted.append((item.id, batch.id, before.copies + 1))
-        elif look.state != ConsensusState.COLLECTING and before.under_way:
+        elif look.state not in STAYS_OPEN and before.under_way:
             done.append(item.id)
         waits = look.asks or (look.state == ConsensusState.COLLECTING and before.waiting > 0)
         looked.append(Looked(item.id, batch.id, look.state, waits))

@@ -26,6 +26,7 @@ ROUTES: Final = {
             GET /health
             GET /help
             GET /help/errors
+            GET /help/offers
             GET /sign-in
             POST /sign-in
             POST /sign-out
@@ -57,6 +58,8 @@ ROUTES: Final = {
             GET /work/settings
             POST /work/settings
             POST /work/consents
+            GET /work/checks/{assignment_id}
+            POST /work/checks/{assignment_id}
             GET /work/decisions
             POST /work/decisions/{exclusion_id}
             GET /work/{batch_id}
@@ -83,6 +86,7 @@ ROUTES: Final = {
             GET /api/v1/work/{batch_id}
             GET /api/v1/work/{batch_id}/next
             PUT /api/v1/assignments/{assignment_id}/answer
+            POST /api/v1/assignments/{assignment_id}/contest
             POST /api/v1/assignments/{assignment_id}/open
             POST /api/v1/assignments/{assignment_id}/return
             POST /api/v1/assignments/{assignment_id}/skip
@@ -123,6 +127,8 @@ ROUTES: Final = {
             POST /batches/{batch_id}/items/{item_id}/adjudicate
             POST /batches/{batch_id}/items/{item_id}/put-back
             POST /batches/{batch_id}/items/{item_id}/drop
+            POST /batches/{batch_id}/items/{item_id}/retire
+            POST /batches/{batch_id}/contests/{contest_id}
             GET /uploads/{upload_id}/problems.csv
             GET /balance
             POST /balance
@@ -150,6 +156,9 @@ ROUTES: Final = {
             GET /api/v1/batches/{batch_id}/items/{item_id}/decisions
             POST /api/v1/batches/{batch_id}/items/{item_id}/adjudicate
             POST /api/v1/batches/{batch_id}/items/{item_id}/publish
+            GET /api/v1/batches/{batch_id}/known
+            POST /api/v1/batches/{batch_id}/contests/{contest_id}/decide
+            POST /api/v1/projects/{project_id}/qualifications
             POST /api/v1/batches/{batch_id}/items/{item_id}/put-back
             POST /api/v1/batches/{batch_id}/items/{item_id}/drop
             GET /api/v1/uploads/{upload_id}

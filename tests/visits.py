@@ -38,7 +38,13 @@ def pages(instance: Running, who: str) -> dict[str, str]:
     with instance.session() as session:
         project = session.scalars(select(Project).order_by(Project.created_at).limit(1)).one()
         if not who:
-            return {"home": "/", "sign-in": "/sign-in", "missing": "/nowhere", "help": "/help"}
+            return {
+                "home": "/",
+                "sign-in": "/sign-in",
+                "missing": "/nowhere",
+                "help": "/help",
+                "offers": "/help/offers",
+            }
         if who == "worker":
             return _workers(instance, session)
         if who == "requester":

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import closing
 import factories
@@ -29,7 +29,9 @@ from payments.due_lines import lines_of
 from payments.periods import period_at
 from payments.worktime import declare
 from tasks import exclusions, intake
+from tasks.assignments import Assignment
 from tasks.batches import Batch
+from tasks.gold import GoldCheck, GoldContest
 from tasks.items import Item
 from tasks.people import Person
 
@@ -173,6 +175,7 @@ def _rows(session: Session, site: Any) -> tuple[dict[str, dict[str, str]], dict[
     run, other_run = payouts.runs_of(session, period.id)[:2]
     for person, ids in ((me, mine), (other, theirs)):
         ids["assignment_id"] = str(held[person].id)
+        session.add(_check(held[person], project.id, site.now))
         slip = payslips.payslips_of(session, person.id)[0]
         payslips.share(session, slip, site.now)
         ids["payslip_id"] = str(slip.id)
@@ -211,6 +214,7 @@ def _rows(session: Session, site: Any) -> tuple[dict[str, dict[str, str]], dict[
             "batch_id": str(batch.id),
             "item_id": _first_item(session, batch),
             "exclusion_id": mine["exclusion_id"],
+            "contest_id": _contest(session, held[me], batch, site.now),
             "upload_id": str(upload.id),
         },
         "O": desk | {"token_id": _api_token(session, site.people["organizer"], now)},
@@ -224,6 +228,7 @@ def _rows(session: Session, site: Any) -> tuple[dict[str, dict[str, str]], dict[
             "project_id": str(their_project.id),
             "batch_id": str(draft.id),
             "exclusion_id": theirs["exclusion_id"],
+            "contest_id": _contest(session, held[other], draft, site.now),
             "upload_id": str(their_upload.id),
             "token_id": theirs["token_id"],
         },
@@ -242,6 +247,32 @@ def _work_of(session: Session, requester: Person, now: Any) -> tuple[Any, Batch,
 
 def _first_item(session: Session, batch: Batch) -> str:
     return str(session.scalars(select(Item.id).where(Item.batch_id == batch.id).limit(1)).one())
+
+
+def _check(held: Assignment, project_id: UUID, now: Any) -> GoldCheck:
+    return GoldCheck(
+        assignment_id=held.id,
+        item_id=held.item_id,
+        batch_id=held.batch_id,
+        project_id=project_id,
+        worker_id=held.worker_id,
+        is_right=True,
+        at=now,
+    )
+
+
+def _contest(session: Session, held: Assignment, batch: Batch, now: Any) -> str:
+    made = GoldContest(
+        assignment_id=held.id,
+        item_id=int(_first_item(session, batch)),
+        worker_id=held.worker_id,
+        reason="A test.",
+        created_at=now,
+        decide_by=now + timedelta(days=7),
+    )
+    session.add(made)
+    session.flush()
+    return str(made.id)
 
 
 def _worked(session: Session, who: Person, dollars: Batch, shillings: Batch, now: Any) -> dict[str, str]:

@@ -239,7 +239,7 @@ def _same_statements(batch: Batch) -> str:
     steps = [
         (auth.FIND_BY_API, {"token": "'client' || :client_id"}, "\\gset viewer_"),
         (
-            "SELECT * FROM claim_slots(%(batch)s, %(worker)s, :client_id, ARRAY[gen_random_uuid()], :place, now())",
+            "SELECT * FROM claim_slots(%(batch)s,%(worker)s,:client_id,ARRAY[gen_random_uuid()],'{0.5}',:place,now())",
             {"batch": f"'{batch.id}'", "worker": ":viewer_id::uuid"},
             "\\gset",
         ),

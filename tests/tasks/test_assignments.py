@@ -253,9 +253,9 @@ def test_a_claim_walks_an_index_and_reads_few_rows_whatever_the_worker_has_done(
     session.execute(text("ANALYZE slot; ANALYZE assignment"))
     # As the function has it.
     session.execute(text("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"))
-    choose = re.sub(r"\b_(batch|worker|from|id|now|until)\b", r":\1", assignments.CHOOSE)
+    choose = re.sub(r"\b_(batch|worker|gold|from|id|now|until)\b", r":\1", assignments.CHOOSE)
     for start in range(0, ORDER_KEYS, ORDER_KEYS // 5):
-        values = had | {"from": start, "id": new_id(), "until": now}
+        values = had | {"gold": False, "from": start, "id": new_id(), "until": now}
         explained = session.scalar(text("EXPLAIN (ANALYZE, FORMAT JSON) " + choose), values)
         nodes = list(parts(explained[0]["Plan"]))
         assert not {"Sort", "Seq Scan", "Hash Join", "Materialize"} & {node["Node Type"] for node in nodes}

@@ -92,6 +92,15 @@ function take(body: Record<string, unknown>): void {
   count();
 }
 
+/** A known answer is said above the next item, which goes on undisturbed, until it is closed or the next one comes. */
+function learned(feedback?: { html: string }): void {
+  if (feedback) byId("feedback").innerHTML = feedback.html;
+  for (const close of byId("feedback").querySelectorAll<HTMLElement>("[data-close]")) {
+    close.hidden = false;
+    close.onclick = () => close.closest(".notice")?.remove();
+  }
+}
+
 function lock<T>(work: () => Promise<T>): Promise<T> {
   return navigator.locks ? navigator.locks.request(`fairlabel-outbox-${boot.user}`, work) : work();
 }
@@ -116,7 +125,8 @@ const outbox = new Outbox(await DeviceStore.open(boot.user), server, lock, {
   news,
   along,
   stored(entry, reply) {
-    const { items, ...body } = reply.body;
+    const { items, feedback, ...body } = reply.body;
+    if (entry.batch === boot.batch) learned(feedback as { html: string } | undefined);
     const said = { ...body, batch: entry.batch, assignment: entry.assignment };
     take(said);
     tabs?.postMessage(said);
@@ -461,6 +471,7 @@ if (first) {
     void refill();
   }
 } else void next().then(refill);
+learned();
 // Shown last: whoever sees them can rely on every key.
 for (const id of ["pause", "keys", "undo", "redo"]) byId(id).hidden = false;
 void outbox.flush();

@@ -28,6 +28,10 @@ GUARDS = (
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
     """,
     """
+    CREATE OR REPLACE TRIGGER qualification_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON qualification
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
+    """,
+    """
     CREATE OR REPLACE TRIGGER terms_revision_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON terms_revision
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
     """,
@@ -122,7 +126,7 @@ GUARDS = (
     """,
     """
     CREATE OR REPLACE FUNCTION claim_slots(
-        _batch uuid, _worker uuid, _queue bigint, _ids uuid[], _place integer, _now timestamptz
+        _batch uuid, _worker uuid, _queue bigint, _ids uuid[], _chances float8[], _place integer, _now timestamptz
     ) RETURNS TABLE (
         batch_state varchar, pause_reason varchar, permitted boolean,
         id uuid, slot_id bigint, item_id bigint, key varchar, data jsonb, fresh boolean
@@ -136,6 +140,9 @@ GUARDS = (
         _held uuid[];
         _had integer;
         _id uuid;
+        _at integer;
+        _chance float8;
+        _gold boolean;
         _claimed uuid;
         _from integer;
         _late record;
@@ -155,12 +162,30 @@ GUARDS = (
         UPDATE assignment SET lease_until = _until
         WHERE id = ANY(_held) AND lease_until < _until - interval '1 minute';
         IF _permitted AND _served.state = 'open' THEN
-            FOREACH _id IN ARRAY _ids[_had + 1:] LOOP
-                FOREACH _from IN ARRAY ARRAY[_place, 0] LOOP
+            FOR _at IN _had + 1 .. cardinality(_ids) LOOP
+                _id := _ids[_at];
+                _chance := _chances[_at];
+                _claimed := NULL;
+                IF _chance < 0.1
+                AND (_chance < 0.05 OR (
+                    SELECT count(*) FROM (
+                        SELECT FROM assignment JOIN batch AS one ON one.id = batch_id
+                        WHERE worker_id = _worker AND assignment.state = 'submitted'
+                          AND one.project_id = _served.project_id LIMIT 50
+                    ) AS answered) < 50)
+                AND EXISTS (
+                    SELECT FROM slot WHERE slot.batch_id = _batch AND slot.state = 'open' AND NOT slot.is_gold
+                      AND (SELECT had.id FROM assignment AS had
+                           WHERE had.item_id = slot.item_id AND had.worker_id = _worker) IS NULL)
+                THEN
+                    -- The least shown one: their order is the rotation.
+                    _gold := true;
+                    _from := 0;
                     WITH chosen AS (
                 SELECT slot.id, slot.item_id
                 FROM slot
-                WHERE slot.batch_id = _batch AND slot.state = 'open' AND slot.order_key >= _from
+                WHERE slot.batch_id = _batch AND slot.state = 'open' AND slot.is_gold = _gold
+                  AND slot.order_key >= _from
                   AND (SELECT had.id FROM assignment AS had
                        WHERE had.item_id = slot.item_id AND had.worker_id = _worker) IS NULL
                 ORDER BY slot.order_key, slot.id
@@ -174,7 +199,28 @@ GUARDS = (
             SELECT _id, chosen.id, chosen.item_id, _batch, _worker, 'leased', false, '', _now, _until FROM chosen
             RETURNING assignment.id
                     INTO _claimed;
+                END IF;
+                _gold := false;
+                FOREACH _from IN ARRAY ARRAY[_place, 0] LOOP
                     EXIT WHEN _claimed IS NOT NULL;
+                    WITH chosen AS (
+                SELECT slot.id, slot.item_id
+                FROM slot
+                WHERE slot.batch_id = _batch AND slot.state = 'open' AND slot.is_gold = _gold
+                  AND slot.order_key >= _from
+                  AND (SELECT had.id FROM assignment AS had
+                       WHERE had.item_id = slot.item_id AND had.worker_id = _worker) IS NULL
+                ORDER BY slot.order_key, slot.id
+                LIMIT 1
+                FOR UPDATE OF slot SKIP LOCKED
+            ), leased AS (
+                UPDATE slot SET state = 'leased' FROM chosen WHERE slot.id = chosen.id
+            )
+            INSERT INTO assignment
+                (id, slot_id, item_id, batch_id, worker_id, state, surplus, reason, claimed_at, lease_until)
+            SELECT _id, chosen.id, chosen.item_id, _batch, _worker, 'leased', false, '', _now, _until FROM chosen
+            RETURNING assignment.id
+                    INTO _claimed;
                 END LOOP;
                 EXIT WHEN _claimed IS NULL;
                 _held := _held || _claimed;
@@ -695,6 +741,8 @@ def upgrade() -> None:
         sa.Column("project_id", sa.Uuid(), nullable=False),
         sa.Column("definition_id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), server_default="work", nullable=False),
+        sa.Column("needs_qualification", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("pause_reason", sa.String(), nullable=False),
         sa.Column("redundancy", sa.String(), nullable=False),
@@ -710,6 +758,10 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "answers_expected BETWEEN answers_wanted AND answers_max", name=op.f("ck_batch_answers_expected")
+        ),
+        sa.CheckConstraint("kind IN ('work', 'training', 'qualification')", name=op.f("ck_batch_kind")),
+        sa.CheckConstraint(
+            "kind = 'work' OR NOT needs_qualification", name=op.f("ck_batch_needs_qualification")
         ),
         sa.CheckConstraint("answers_max >= answers_wanted", name=op.f("ck_batch_answers_max")),
         sa.CheckConstraint("answers_wanted BETWEEN 1 AND 100", name=op.f("ck_batch_answers_wanted")),
@@ -882,6 +934,8 @@ def upgrade() -> None:
         sa.Column("data", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("meta", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("gold", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("gold_why", sa.String(), server_default="", nullable=False),
+        sa.Column("gold_void_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("broken_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("dropped_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_item_batch_id_batch")),
@@ -1022,6 +1076,7 @@ def upgrade() -> None:
         sa.Column("copy", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("order_key", sa.Integer(), nullable=False),
+        sa.Column("is_gold", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_slot_item_id_item")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_slot")),
         sa.UniqueConstraint("item_id", "copy", name=op.f("uq_slot_item_id_copy")),
@@ -1029,7 +1084,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_slot_open",
         "slot",
-        ["batch_id", "order_key", "id"],
+        ["batch_id", "is_gold", "order_key", "id"],
         unique=False,
         postgresql_where=sa.text("state = 'open'"),
     )
@@ -1096,6 +1151,100 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'leased'"),
     )
     op.create_index("ix_assignment_worker", "assignment", ["worker_id", "batch_id", "state"], unique=False)
+    op.create_table(
+        "qualification",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("worker_id", sa.Uuid(), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("right", sa.Integer(), nullable=False),
+        sa.Column("checked", sa.Integer(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("evidence", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("by_id", sa.Uuid(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("again_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("outcome IN ('passed', 'stopped')", name=op.f("ck_qualification_outcome")),
+        sa.CheckConstraint(
+            "(outcome = 'stopped') = (again_at IS NOT NULL)", name=op.f("ck_qualification_again")
+        ),
+        sa.CheckConstraint(
+            "by_id IS NULL OR (outcome = 'passed' AND reason <> '')",
+            name=op.f("ck_qualification_by_a_person"),
+        ),
+        sa.ForeignKeyConstraint(["by_id"], ["person.id"], name=op.f("fk_qualification_by_id_person")),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["project.id"], name=op.f("fk_qualification_project_id_project")
+        ),
+        sa.ForeignKeyConstraint(["worker_id"], ["person.id"], name=op.f("fk_qualification_worker_id_person")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_qualification")),
+    )
+    op.create_index(
+        "ix_qualification_worker", "qualification", ["worker_id", "project_id", "id"], unique=False
+    )
+    op.create_table(
+        "gold_check",
+        sa.Column("assignment_id", sa.Uuid(), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("batch_id", sa.Uuid(), nullable=False),
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("worker_id", sa.Uuid(), nullable=False),
+        sa.Column("is_right", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["assignment_id"], ["assignment.id"], name=op.f("fk_gold_check_assignment_id_assignment")
+        ),
+        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_gold_check_batch_id_batch")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_gold_check_item_id_item")),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["project.id"], name=op.f("fk_gold_check_project_id_project")
+        ),
+        sa.ForeignKeyConstraint(["worker_id"], ["person.id"], name=op.f("fk_gold_check_worker_id_person")),
+        sa.PrimaryKeyConstraint("assignment_id", name=op.f("pk_gold_check")),
+    )
+    op.create_index("ix_gold_check_batch", "gold_check", ["batch_id"], unique=False)
+    op.create_index("ix_gold_check_item", "gold_check", ["item_id", "at"], unique=False)
+    op.create_index("ix_gold_check_worker", "gold_check", ["project_id", "worker_id", "at"], unique=False)
+    op.create_table(
+        "gold_contest",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("assignment_id", sa.Uuid(), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("worker_id", sa.Uuid(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decide_by", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.Uuid(), nullable=True),
+        sa.Column("decision_reason", sa.String(), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("reason <> ''", name=op.f("ck_gold_contest_reason")),
+        sa.CheckConstraint("state IN ('open', 'upheld', 'refused')", name=op.f("ck_gold_contest_state")),
+        sa.CheckConstraint("(state = 'open') = (decided_at IS NULL)", name=op.f("ck_gold_contest_decided")),
+        sa.CheckConstraint(
+            "state <> 'refused' OR (decided_by IS NOT NULL AND decision_reason <> '')",
+            name=op.f("ck_gold_contest_refused"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["assignment_id"], ["assignment.id"], name=op.f("fk_gold_contest_assignment_id_assignment")
+        ),
+        sa.ForeignKeyConstraint(
+            ["decided_by"], ["person.id"], name=op.f("fk_gold_contest_decided_by_person")
+        ),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_gold_contest_item_id_item")),
+        sa.ForeignKeyConstraint(["worker_id"], ["person.id"], name=op.f("fk_gold_contest_worker_id_person")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_gold_contest")),
+        sa.UniqueConstraint("assignment_id", name=op.f("uq_gold_contest_assignment_id")),
+    )
+    op.create_index(
+        "ix_gold_contest_due",
+        "gold_contest",
+        ["decide_by"],
+        unique=False,
+        postgresql_where=sa.text("state = 'open'"),
+    )
+    op.create_index("ix_gold_contest_item", "gold_contest", ["item_id"], unique=False)
     op.create_table(
         "answer",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
