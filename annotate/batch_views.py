@@ -126,6 +126,7 @@ def standing(visit: Visit, batch: Batch) -> dict[str, Any]:
     fit = find_fit(visit.session, batch.id)
     return {
         "slots": slots,
+        "asked": gold.asked(visit.session, batch.id),
         "wanted": sum(slots.values()) - slots["withdrawn"],
         "states": consensus.state_counts(visit.session, batch.id),
         "complete": consensus.is_complete(visit.session, batch),

@@ -57,7 +57,7 @@ def sweep_known_answers() -> None:
             qualifications.reconsider_all(session, project_id, workers, now)
         for batch in open_batches(session):
             if consensus.is_complete(session, batch):
-                items.withdraw_gold(session, batch_id=batch.id)
+                items.withdraw_gold(session, batch.id)
 
 
 @job("annotate.forget")

@@ -16,12 +16,12 @@ from litestar.response import Redirect
 from annotate import access, rendering, work_views
 from annotate.exclusions import worker_named
 from annotate.visit import Visit
-from tasks import gold, qualifications
+from tasks import gold, items, qualifications
 from tasks.answers import Stored, current_answer
 from tasks.batches import Batch, BatchKind
 from tasks.errors import Conflict, Invalid
 from tasks.gold import GoldCheck, GoldContest
-from tasks.items import Item, withdraw_gold
+from tasks.items import Item, UnknownItem
 from tasks.projects import Definition
 from tasks.qualifications import Qualification
 
@@ -201,10 +201,13 @@ def decide(visit: Visit, batch_id: UUID, contest_id: UUID, *, uphold: bool, reas
 
 
 def retire(visit: Visit, batch_id: UUID, item_id: int) -> None:
-    """Take a known answer out of the rotation; what was checked by it stands."""
+    """Take a known answer out of the rotation; what was checked by it stands. Raises UnknownBatch, UnknownItem."""
     viewer = visit.requester()
     batch = access.batch_for(visit.session, viewer, batch_id)
-    withdraw_gold(visit.session, item_id=access.item_for(visit.session, viewer, batch, item_id).id)
+    item = access.item_for(visit.session, viewer, batch, item_id)
+    if item.gold is None:
+        raise UnknownItem
+    items.retire(visit.session, item)
 
 
 def contest_json(one: GoldContest) -> dict[str, Any]:

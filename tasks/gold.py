@@ -24,7 +24,7 @@ from tasks.batches import Batch, BatchKind
 from tasks.db import Base, new_id
 from tasks.distances import ALIKE_MIN, alike
 from tasks.errors import Conflict, Invalid, NotFound
-from tasks.items import Item, withdraw_gold
+from tasks.items import Item, retire
 from tasks.people import Person
 from tasks.projects import Definition
 from tasks.skills import is_worn
@@ -258,6 +258,12 @@ def uphold_overdue(session: Session, now: datetime) -> dict[UUID, set[UUID]]:
     return changed
 
 
+def asked(session: Session, batch_id: UUID) -> int:
+    """Count the items of a batch whose answer is not known."""
+    query = select(func.count()).where(Item.batch_id == batch_id, Item.gold.is_(None))
+    return session.scalar(query) or 0
+
+
 def contests_of(session: Session, batch_id: UUID) -> list[tuple[GoldContest, Item]]:
     """Give the contests of a batch that wait for a decision with their items, the most urgent first."""
     rows = session.execute(
@@ -324,5 +330,5 @@ def _void(session: Session, item_id: int, by_id: UUID | None, now: datetime) -> 
         .where(GoldContest.item_id == item_id, GoldContest.state == ContestState.OPEN)
         .values(state=ContestState.UPHELD, decided_at=now, decided_by=by_id)
     )
-    withdraw_gold(session, item_id=item_id)
+    retire(session, session.get_one(Item, item_id))
     return set(session.scalars(select(GoldCheck.worker_id).where(GoldCheck.item_id == item_id)))

@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    ColumnExpressionArgument,
     CursorResult,
     ForeignKey,
     Identity,
@@ -175,12 +176,20 @@ def mix_gold(session: Session, batch_id: UUID) -> int:
     return made.rowcount
 
 
-def withdraw_gold(session: Session, *, batch_id: UUID | None = None, item_id: int | None = None) -> int:
-    """Take back the gold slots of a batch or item that nobody holds. Gives how many."""
-    which = Slot.item_id == item_id if batch_id is None else Slot.batch_id == batch_id
+def withdraw_gold(session: Session, batch_id: UUID) -> int:
+    """Take back the mixed-in gold slots of a batch that nobody holds. Gives how many."""
+    return _withdraw(session, Slot.batch_id == batch_id, Slot.is_gold)
+
+
+def retire(session: Session, item: Item) -> None:
+    """Show an item to nobody any more; whoever holds it may finish it."""
+    _withdraw(session, Slot.item_id == item.id)
+
+
+def _withdraw(session: Session, *which: ColumnExpressionArgument[bool]) -> int:
     taken = session.execute(
         update(Slot)
-        .where(which, Slot.is_gold, Slot.state.in_([SlotState.OPEN, SlotState.WAITING]))
+        .where(*which, Slot.state.in_([SlotState.OPEN, SlotState.WAITING]))
         .values(state=SlotState.WITHDRAWN)
         .returning(Slot.id)
     )

@@ -36,11 +36,13 @@ from payments import payouts, payroll, quotes, reports, terms, transparency
 from payments.funding import reserve_and_open
 from payments.periods import PayPeriod, period_at, start_of
 from payments.reports import ReportKind
-from tasks import intake, looks, queue, refits
-from tasks.batches import Batch, Redundancy, close_batch
+from tasks import assignments, exclusions, gold, intake, looks, queue, refits
+from tasks.assignments import SkipOutcome
+from tasks.batches import Batch, BatchKind, Redundancy, close_batch
 from tasks.db import Base, engine_for, transaction
 from tasks.items import Item, add_items, open_slots
 from tasks.people import Person
+from tasks.projects import Definition
 from tasks.settings import TaskSettings
 
 HOST: Final = "127.0.0.1"
@@ -166,6 +168,7 @@ def fill(instance: Running, now: datetime) -> None:
         _open_batches(session, instance, now)
         _draft(session, instance, now)
         _divided(session, instance, now)
+        _decisions(session, instance, now)
         period = period_at(session, last_week, now)
         run = closing.runner(session)
         payroll.close_period(run, period.id, now)
@@ -182,6 +185,7 @@ def _people(session: Session, instance: Running, at: datetime) -> None:
         "worker": factories.worker(session, at),
         "touch": factories.worker(session, at, name="Wanjiku"),
         "plain": factories.worker(session, at, name="Kamau"),
+        "learner": factories.worker(session, at, name="Achieng"),
         "requester": factories.requester(session, at),
         "organizer": factories.organizer(session, at),
         "operator": factories.operator(session, at),
@@ -333,6 +337,46 @@ def _divided(session: Session, instance: Running, now: datetime) -> None:
     refits.refit(session, batch, at)
     close_batch(session, batch, at)
     instance.batches["divided"] = batch
+
+
+def _decisions(session: Session, instance: Running, now: datetime) -> None:
+    """A training with a contested known answer and a broken item, and an exclusion."""
+    at, worker = now - timedelta(hours=2), instance.people["worker"]
+    project = _project(session, instance, at, "Voices, a course", "sentiment")
+    batch = factories.batch(session, at, project, items=0, name="Training", kind=BatchKind.TRAINING)
+    values = [
+        option.value for option in session.get_one(Definition, batch.definition_id).parsed().fields[0].options
+    ]
+    rows = [
+        {"key": f"k{n}", "line": n, "data": {"text": text}, "meta": {}, "gold": {"sentiment": values[mood]}}
+        | {"gold_why": "The writer names what happened and how it felt."}
+        for n, (text, mood) in enumerate(zip(MESSAGES, MOODS, strict=True), 1)
+    ]
+    add_items(session, batch.id, rows, 5, gold_apart=False)
+    terms.set_terms(
+        session, batch, currency="EUR", pay_mode="piece", piece_price="0.06", estimate_seconds=31, now=at
+    )
+    needed = quotes.quote(session, batch, at).total_p95
+    factories.paid_in(session, instance.people["requester"], needed, at, "EUR")
+    reserve_and_open(session, batch, at, actor="test")
+    instance.batches["training"] = batch
+    held, broken = factories.claim(session, batch, worker.id, at, 2)
+    known = session.get_one(Item, held.item_id).gold or {}
+    other = next(value for value in values if value != known["sentiment"])
+    said = {"sentiment": other}
+    check = gold.check(session, factories.answer(session, held, at, said).assignment, said, at)
+    if check is not None:
+        gold.contest(session, check, "The writer is angry, and says it politely.", at)
+    assignments.skip(session, broken, "broken", at, SkipOutcome.BROKEN, "The text ends in the middle.")
+    exclusions.exclude(
+        session,
+        project_id=instance.batches["street"].project_id,
+        worker_id=instance.people["learner"].id,
+        by=instance.people["requester"],
+        reason="Forty boxes of the same size in the same place.",
+        days=20,
+        now=at,
+    )
 
 
 def _environment(home: Home, url: str, database_url: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from payments.due_lines import DueLine
 from payments.payouts import PayoutRun
 from payments.payslips import Payslip, share
 from tasks.consensus import contested_items
+from tasks.gold import GoldCheck
 from tasks.projects import Project
 
 ROLES: Final = ("", "worker", "requester", "organizer", "operator")
@@ -58,6 +59,7 @@ def pages(instance: Running, who: str) -> dict[str, str]:
                 "exclusions": f"/projects/{project.id}/exclusions",
                 "new-batch": f"/projects/{project.id}/batches/new",
                 "batch": f"/batches/{past.id}",
+                "training": f"/batches/{instance.batches['training'].id}",
                 "draft": f"/batches/{instance.batches['draft'].id}",
                 "divided": f"/batches/{divided.id}",
                 "contested": f"/batches/{divided.id}/contested",
@@ -98,11 +100,13 @@ def _workers(instance: Running, session: Any) -> dict[str, str]:
     worker, batches = instance.people["worker"], instance.batches
     slip = session.scalars(select(Payslip).where(Payslip.worker_id == worker.id)).one()
     token = share(session, slip, slip.made_at)
+    check = session.scalars(select(GoldCheck.assignment_id).where(GoldCheck.worker_id == worker.id)).first()
     return {
         "find": "/work",
         "task": f"/work/{batches['messages'].id}/about",
         "settings": "/work/settings",
         "decisions": "/work/decisions",
+        "check": f"/work/checks/{check}",
         "workspace": f"/work/{batches['messages'].id}",
         "spans": f"/work/{batches['names'].id}",
         "boxes": f"/work/{batches['street'].id}",

@@ -136,7 +136,7 @@ def test_a_batch_is_complete_without_its_known_answers(session: Session, now: da
     assert consensus.is_complete(session, batch)
     assert consensus.unchecked_items(session) == []
     left = slot_counts(session, [batch.id])[batch.id]["open"]
-    assert withdraw_gold(session, batch_id=batch.id) == left
+    assert withdraw_gold(session, batch.id) == left
 
 
 def test_training_needs_known_answers_and_work_unknown_ones(session: Session, now: datetime) -> None:
