@@ -8,7 +8,7 @@ from typing import Any
 
 import factories
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from annotate import fair_offers, labeling, offers
@@ -47,6 +47,7 @@ class World:
 
     def __init__(self, site: Any, session: Session, now: datetime) -> None:
         random.seed(20261116)
+        session.execute(text("SELECT setseed(0.25)"))
         factories.floors(session, now)
         self.site, self.session, self.now = site, session, now
         self.workers = [
