@@ -321,9 +321,10 @@ def make_batch(visit: Visit, project: Project, asked: NewBatch) -> Batch:
         raise Invalid("A batch is work, training or qualification.", field="kind")
     definition = projects.latest_definition(visit.session, project.id)
     assert definition is not None
-    answers = answer_counts.asked_for(
-        definition.parsed(), asked.redundancy, asked.answers_wanted, asked.answers_max
-    )
+    least, most, rule = asked.answers_wanted, asked.answers_max, asked.redundancy
+    if asked.kind != BatchKind.WORK:  # as many workers as that may train or qualify, whatever they answer
+        least, most, rule = least or most, None, Redundancy.FIXED
+    answers = answer_counts.asked_for(definition.parsed(), rule, least, most)
     return batches.create_batch(
         visit.session,
         project=project,

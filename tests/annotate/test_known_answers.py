@@ -222,6 +222,9 @@ def test_known_answers_come_with_an_upload(site: Any) -> None:
         client.post(f"/api/v1/batches/{batch}/uploads?name=rows.csv", content=lines.encode())
         site.work_off()
         assert client.get(f"/api/v1/batches/{batch}").json()["slots"]["waiting"] == 21 * 3 + 7
+        asked = {"name": "Course", "kind": "training", "redundancy": "adaptive", "answers_max": 9}
+        course = client.post(f"/api/v1/projects/{project}/batches", json=asked).json()
+        assert (course["redundancy"], course["answers_wanted"]) == ("fixed", 9), "each worker has a go"
         form = {"name": "Course", "answers_wanted": "5", "kind": "qualification"}
         page = client.post(f"/projects/{project}/batches", data=form).text
         assert "Qualification" in page
