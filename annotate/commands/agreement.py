@@ -39,7 +39,7 @@ class Refused(click.ClickException):
     "--level",
     type=click.Choice(get_args(Metric)),
     multiple=True,
-    help="Alpha at this level; without it at nominal, and at the others if the labels are numbers.",
+    help="Alpha at this level; without it at nominal, and at all if there are several numbers.",
 )
 @click.option("--order", help="The labels from lowest to highest, with commas, for the ordinal level.")
 @click.option("--json", "as_document", is_flag=True, help="Print one JSON document.")
@@ -68,8 +68,8 @@ def measured(file: Any, levels: tuple[Metric, ...] = (), order: list[str] | None
 
     numeric = all(_is_number(name) for name in file.answers.classes)
     if not levels:
-        above = [name for name in get_args(Metric) if name != "nominal"] if numeric else []
-        levels = tuple(above) if numeric else (("ordinal",) if order else ())
+        several = numeric and len(file.answers.classes) > 2  # of two labels, all levels say the same
+        levels = get_args(Metric) if several else (("ordinal",) if order else ())
     wanted = tuple(dict.fromkeys(("nominal", *levels)))
     found = report(file.answers, wanted, order)
     of_marks = _of_marks(file)

@@ -19,6 +19,8 @@ POOL_SMOOTHING: Final = 0.01
 """Keeps a confusion that nobody made yet possible in the pooled matrix."""
 TINY: Final = 1e-30
 """Stands for zero inside a logarithm, in single precision as well."""
+TRACE: Final = 1e-10
+"""Of an answer, in place of none, where likelihood alone decides."""
 BLOCK_ITEMS: Final = 1 << 15
 
 Known = tuple[Codes, Codes]
@@ -121,7 +123,7 @@ def estimate(
     for _ in range(iterations):
         confusion = _shrunk(expected.reshape(shape), pseudo_answers)
         logs = np.log(np.maximum(confusion, TINY)).reshape(expected.shape).astype(dtype)
-        prior = np.log(np.maximum(_mean(given, posterior), TINY)).astype(dtype)
+        prior = np.log(np.maximum(_mean(given, posterior), TRACE)).astype(dtype)
         expected = np.zeros_like(expected)
         total = 0.0
         for start, rows in blocks:
@@ -195,8 +197,13 @@ def _pool(expected: Any) -> Any:
 
 
 def _shrunk(expected: Any, pseudo_answers: float) -> Any:
-    """Turn expected counts (voter, label, true class) into probabilities of a label given the true class."""
+    """Turn expected counts (voter, label, true class) into probabilities of a label given the true class.
+
+    Without pseudo-answers, what never happened keeps a trace among the labels that the voter uses at all.
+    """
     if pseudo_answers:
         expected = expected + pseudo_answers * _pool(expected)
-    total = expected.sum(axis=1, keepdims=True)
-    return np.where(total > 0, expected / np.where(total > 0, total, 1), 1 / max(1, expected.shape[1]))
+    else:
+        used = expected.sum(axis=2, keepdims=True) > 0
+        expected = np.maximum(expected, TRACE) * used
+    return expected / np.maximum(expected.sum(axis=1, keepdims=True), TINY)

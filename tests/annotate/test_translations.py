@@ -25,6 +25,7 @@ COMMAND_LINE = {
         "verifier",
         "frontend",
         "words.py",
+        "answer_files.py",
         "api_client.py",
         "api_steps.py",
         "recordings.py",

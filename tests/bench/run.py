@@ -9,6 +9,7 @@
     simulate       answers and accuracy of the adaptive rule on recorded crowds, against ten answers and majority vote
     page           bytes of the workspace's code and of a first visit, compressed
     peers          the peers' own driver on us, beside their recorded figures; only when it is named
+    crowd          agreement and aggregators: speed and memory against crowd-kit and krippendorff, rightness on gold
     start          seconds until a later `fairlabel up` serves its page, against what is aimed at
 
 BENCH_SECONDS says how long each rate is measured, BENCH_ENTRIES how many entries the verified log has at least; names
@@ -23,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench import answering, claims, deciding, moving, peering, starting, verifying, website
+from bench import answering, claims, crowd, deciding, moving, peering, starting, verifying, website
 from rich.console import Console
 from rich.table import Table
 
@@ -170,6 +171,13 @@ def start(_server: str, _: Path) -> Rows:
     yield ("page served, later start", f"{seconds:.1f} s", f"{START_AIM} s aim", f"{seconds / START_AIM:.2f}")
 
 
+def crowds(_server: str, _: Path) -> Rows:
+    """Compare the arithmetic of answers with the peers, and with gold."""
+    yield from crowd.rightness()
+    yield from crowd.equality()
+    yield from crowd.speed()
+
+
 MEASURES: dict[str, Callable[[str, Path], Rows]] = {
     "claim": claim,
     "answer": answer,
@@ -178,6 +186,7 @@ MEASURES: dict[str, Callable[[str, Path], Rows]] = {
     "simulate": simulate,
     "verify": verify,
     "page": page,
+    "crowd": crowds,
     "start": start,
 }
 NAMED: dict[str, Callable[[str, Path], Rows]] = {"peers": peers}

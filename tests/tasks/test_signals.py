@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from sheets import Row, renaming, tables
 
 from tasks.aggregators import dawid_skene, majority, mix, wawa
@@ -96,6 +96,7 @@ def test_an_unsuspicious_crowd_is_weighed_as_ever() -> None:
     )
 
 
+@settings(deadline=None)
 @given(tables)
 def test_scores_lie_between_nothing_and_everything(rows: list[Row]) -> None:
     answers = Answers.of(rows)
