@@ -1,5 +1,6 @@
 """Jobs that join work and money, which know nothing of each other: here they are called one after the other."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -8,16 +9,28 @@ from sqlalchemy.orm import Session
 
 from annotate import auth, heartbeat
 from payments import funding
-from tasks import consensus, gold, items, looks, qualifications, refits
+from tasks import answers, consensus, gold, items, looks, qualifications, refits
 from tasks.batches import get_batch, open_batches
 from tasks.jobs import job_transaction
 from tasks.looks import Looked
 from tasks.queue import enqueue, enqueue_check, job
 
+log = logging.getLogger(__name__)
+
 
 @job("tasks.check_items")
 def check_items(item_ids: list[int]) -> None:
     """Look at items' answers; where one more is asked for, open its slot as far as the money goes."""
+    try:
+        _look(item_ids)
+    except Exception:
+        log.exception("items %s could not be looked at; the sweep will try again", item_ids)
+        # One item's fault is not the others'.
+        for item_id in item_ids if len(item_ids) > 1 else ():
+            check_items([item_id])
+
+
+def _look(item_ids: list[int]) -> None:
     with job_transaction() as (session, now):
         looked = looks.check_items(session, item_ids, now)
         _open_waiting(session, looked, now)
@@ -30,7 +43,7 @@ def check_items(item_ids: list[int]) -> None:
 def sweep_items() -> None:
     """Send the look at items again where its message was lost."""
     with job_transaction() as (session, _):
-        for item_id in consensus.unchecked_items(session):
+        for item_id in answers.unseen_items(session):
             enqueue_check(session, item_id)
 
 

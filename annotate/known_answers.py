@@ -153,6 +153,8 @@ class KnownAnswerApi(Controller):
 
 def checked(visit: Visit, stored: Stored, value: dict[str, Any]) -> dict[str, Any] | None:
     """Check a first answer and give what its worker is told at once, to a repeated message too; None if not known."""
+    if not stored.gold:
+        return None
     held = stored.assignment
     if stored.first:
         found = gold.check(visit.session, held, value, visit.now)

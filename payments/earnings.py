@@ -55,8 +55,8 @@ class Earning(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     assignment_id: Mapped[UUID] = mapped_column(ForeignKey("assignment.id"), unique=True)
-    worker_id: Mapped[UUID] = mapped_column(ForeignKey("person.id"))
-    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batch.id"))
+    worker_id: Mapped[UUID]
+    batch_id: Mapped[UUID]
     kind: Mapped[str]
     piece_price: Mapped[Decimal] = mapped_column(Numeric(20, 6))
     currency: Mapped[str] = mapped_column(String(3))

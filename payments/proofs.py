@@ -55,7 +55,7 @@ class Proof(Base):
     kind: Mapped[str]
     unit: Mapped[str]
     assignment_id: Mapped[UUID | None] = mapped_column(ForeignKey("assignment.id"))
-    batch_id: Mapped[UUID | None] = mapped_column(ForeignKey("batch.id"))
+    batch_id: Mapped[UUID | None]
     at: Mapped[datetime]
     sequence: Mapped[int] = mapped_column(default=0)
 

@@ -10,7 +10,17 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from psycopg.errors import UniqueViolation
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, select, text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Identity,
+    Index,
+    UniqueConstraint,
+    delete,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from schemas.answers import AnswerValidator
@@ -35,7 +45,7 @@ class SubmissionReused(Conflict):
 
 
 class Answer(Base):
-    """One version of one worker's answer to one item."""
+    """One version of one worker's answer to one item; item, batch and worker are the assignment's."""
 
     __tablename__ = "answer"
     __table_args__ = (
@@ -48,14 +58,23 @@ class Answer(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     submission_id: Mapped[UUID]
     assignment_id: Mapped[UUID] = mapped_column(ForeignKey("assignment.id"))
-    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
-    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batch.id"))
-    worker_id: Mapped[UUID] = mapped_column(ForeignKey("person.id"))
+    item_id: Mapped[int] = mapped_column(BigInteger)
+    batch_id: Mapped[UUID]
+    worker_id: Mapped[UUID]
     version: Mapped[int]
     is_current: Mapped[bool]
     value: Mapped[dict[str, Any]]
     origin: Mapped[str] = mapped_column(default="human")
     submitted_at: Mapped[datetime]
+
+
+class UnseenAnswer(Base):
+    """An answer that no look at its item has seen yet; the look takes the row away."""
+
+    __tablename__ = "unseen_answer"
+
+    answer_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    item_id: Mapped[int] = mapped_column(BigInteger, index=True)
 
 
 STORE: Final = """
@@ -66,6 +85,7 @@ CREATE OR REPLACE FUNCTION store_answer(
 DECLARE
     _held assignment;
     _answer answer;
+    _id bigint;
 BEGIN
     SELECT * INTO STRICT _held FROM assignment WHERE id = _assignment AND worker_id = _worker FOR UPDATE;
     SELECT * INTO _answer FROM answer WHERE submission_id = _submission;
@@ -84,13 +104,16 @@ BEGIN
     INSERT INTO answer (submission_id, assignment_id, item_id, batch_id, worker_id, version, is_current, value,
         origin, submitted_at)
     VALUES (_submission, _assignment, _held.item_id, _held.batch_id, _worker, version, true, _value,
-        'human', _now);
+        'human', _now)
+    RETURNING id INTO _id;
+    INSERT INTO unseen_answer (answer_id, item_id) VALUES (_id, _held.item_id);
 END $$"""
 """Store a checked answer under the assignment's lock: once per submission id, and as the next version."""
 
 FACTS: Final = """
     SELECT assignment.slot_id, assignment.item_id, assignment.batch_id, assignment.state,
         batch.definition_id, item.key, item.data,
+        item.gold IS NOT NULL AND item.gold_void_at IS NULL AS gold,
         EXISTS (SELECT FROM answer WHERE submission_id = %(submission)s) AS known
     FROM assignment
     JOIN batch ON batch.id = assignment.batch_id
@@ -110,13 +133,17 @@ attach(Answer.__table__, (STORE,))
 
 
 class Stored(NamedTuple):
-    """What became of a submission: the version it made, or was before; `first` if it ended the assignment."""
+    """What became of a submission: the version it made, or was before; `first` if it ended the assignment.
+
+    `gold` says that the item has a known answer.
+    """
 
     assignment: Held
     version: int
     duplicate: bool
     first: bool
     surplus: bool
+    gold: bool
 
 
 def submit(
@@ -166,7 +193,22 @@ def submit(
     )
     if not stored.known:
         enqueue_check(session, facts.item_id)
-    return Stored(held, stored.version, bool(stored.known), bool(stored.first), stored.surplus)
+    return Stored(held, stored.version, bool(stored.known), bool(stored.first), stored.surplus, facts.gold)
+
+
+def see(session: Session, item_ids: Sequence[int]) -> None:
+    """Note that a look at these items is under way; what is stored from now on it may not see.
+
+    To be called before the answers are read: what is not visible yet keeps its row, and a sweep finds it.
+    """
+    session.execute(delete(UnseenAnswer).where(UnseenAnswer.item_id.in_(item_ids)))
+
+
+def unseen_items(session: Session, limit: int = 1000) -> list[int]:
+    """Give items with answers that no look has seen, the earliest first."""
+    earliest = func.min(UnseenAnswer.answer_id)
+    query = select(UnseenAnswer.item_id).group_by(UnseenAnswer.item_id).order_by(earliest)
+    return list(session.scalars(query.limit(limit)))
 
 
 def answers_to(session: Session, item_ids: Sequence[int]) -> dict[int, list[Answer]]:

@@ -89,7 +89,7 @@ class Assignment(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     slot_id: Mapped[int] = mapped_column(ForeignKey("slot.id"))
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
-    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batch.id"), index=True)
+    batch_id: Mapped[UUID] = mapped_column(index=True)
     worker_id: Mapped[UUID] = mapped_column(ForeignKey("person.id"))
     state: Mapped[str] = mapped_column(default=AssignmentState.LEASED)
     surplus: Mapped[bool] = mapped_column(default=False)

@@ -17,7 +17,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from schemas.answers import AnswerValidator
 from schemas.words import listed
-from tasks.answers import Answer
 from tasks.batches import Batch
 from tasks.db import Base
 from tasks.decisions import DecisionKind, record
@@ -71,24 +70,6 @@ class Consensus(Base):
     computed_at: Mapped[datetime]
     weighed: Mapped[dict[str, Any]] = mapped_column(default=dict)
     chosen: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-
-
-def unchecked_items(session: Session, limit: int = 1000) -> list[int]:
-    """Find items whose answers are more or newer than their consensus has seen."""
-    latest = func.max(Answer.submitted_at)
-    query = (
-        select(Answer.item_id)
-        .outerjoin(Consensus, Consensus.item_id == Answer.item_id)
-        .where(Answer.is_current)
-        .group_by(Answer.item_id, Consensus.item_id, Consensus.answers, Consensus.computed_at)
-        .having(
-            (Consensus.item_id.is_(None))
-            | (func.count() != Consensus.answers)
-            | (latest > Consensus.computed_at)
-        )
-        .limit(limit)
-    )
-    return list(session.scalars(query))
 
 
 def state_counts(session: Session, batch_id: UUID) -> dict[str, int]:

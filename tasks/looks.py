@@ -22,7 +22,7 @@ from schemas.fields import Field
 from tasks import redundancy
 from tasks.aggregators.boxes import combine_boxes
 from tasks.aggregators.spans import combine_spans
-from tasks.answers import Answer, answers_to
+from tasks.answers import Answer, answers_to, see
 from tasks.batches import Batch, BatchState, Redundancy
 from tasks.consensus import UNDER_WAY, Consensus, ConsensusState, winners
 from tasks.decisions import DecisionKind, record
@@ -91,6 +91,7 @@ def check_items(
         .with_for_update(of=Item, key_share=True)
     ).all()
     ids = [row.Item.id for row in rows]
+    see(session, ids)
     # Only now, under the items' locks, so that two looks at the same time see each other's slots.
     answers, standing = answers_to(session, ids), _standing(session, ids)
     looked: list[Looked] = []

@@ -30,7 +30,7 @@ from annotate.app import create_app
 from annotate.settings import WebSettings
 from annotate.visit import CLOCK_HEADER, COOKIE
 from payments.reports import Report
-from tasks import clock, consensus, intake, refits
+from tasks import answers, clock, intake, refits
 from tasks.db import Base, engine_for, transaction
 from tasks.people import Person, Role
 from tasks.settings import TaskSettings
@@ -57,7 +57,7 @@ class Site:
     def work_off(self) -> None:
         """Do what a worker process would: imports, looks at items, refits, reports that were asked for."""
         with self.session() as session:
-            uploads, items = intake.waiting_uploads(session), consensus.unchecked_items(session)
+            uploads, items = intake.waiting_uploads(session), answers.unseen_items(session)
             reports = session.scalars(select(Report.id).where(Report.ended_at.is_(None))).all()
         for upload_id in uploads:
             tasks.jobs.import_upload(str(upload_id))

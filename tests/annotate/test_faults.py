@@ -6,13 +6,15 @@ from uuid import UUID, uuid4
 
 import factories
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
+import annotate.jobs
 from annotate.visit import CLOCK_HEADER
 from payments.earnings import Earning
-from tasks import assignments
+from tasks import answers, assignments
 from tasks.answers import Answer
 from tasks.assignments import Assignment
+from tasks.consensus import Consensus
 
 
 @pytest.fixture
@@ -118,3 +120,30 @@ def test_an_answer_after_expiry_is_taken_though_it_comes_twice(site: Any, served
     with site.session() as session:
         assert session.get_one(Assignment, UUID(held)).state == "submitted"
     assert (len(stored(site, held)), earned(site, held)) == (1, 1)
+
+
+def test_one_item_that_cannot_be_looked_at_keeps_no_other_back(
+    site: Any, served: tuple[Any, Any, str]
+) -> None:
+    amina, _, held = served
+    with site.client(amina) as client:
+        with site.session() as session:
+            batch = session.get_one(Assignment, UUID(held)).batch_id
+        other = client.get(f"/api/v1/work/{batch}/next", params={"have": held}).json()["items"][0]
+        for one in (held, other["assignment_id"]):
+            assert put(client, one).status_code == 200
+    with site.session() as session:
+        items = {one.assignment_id: one.item_id for one in session.scalars(select(Answer))}
+        torn, whole = items[UUID(held)], items[UUID(other["assignment_id"])]
+        session.execute(update(Answer).where(Answer.item_id == torn).values(value=[]))
+    annotate.jobs.check_items([torn, whole])
+    with site.session() as session:
+        assert session.get(Consensus, whole) is not None
+        assert session.get(Consensus, torn) is None
+        unseen = answers.unseen_items(session)
+        assert torn in unseen, "what could not be looked at is tried again"
+        assert whole not in unseen
+        session.execute(update(Answer).where(Answer.item_id == torn).values(value=factories.ANSWER))
+    site.work_off()
+    with site.session() as session:
+        assert answers.unseen_items(session) == []

@@ -166,6 +166,7 @@ def test_only_the_upload_of_a_requester_and_the_file_for_a_bank_are_kept_as_byte
         ("payout_run", "file"),
         ("log_entry", "commitment"),
         ("journal", "fingerprint"),
+        ("fit", "models"),
     }
 
 

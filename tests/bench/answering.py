@@ -40,7 +40,6 @@ from annotate.stack.valkey import Valkey
 from payments import proofs
 from tasks import answers, permits
 from tasks.batches import Batch
-from tasks.consensus import unchecked_items
 from tasks.db import transaction
 
 HOST = "127.0.0.1"
@@ -195,7 +194,7 @@ def _wait_for_checks(engine: Engine) -> None:
     until = time.monotonic() + CHECKED_WITHIN
     while time.monotonic() < until:
         with transaction(engine) as session:
-            if not unchecked_items(session, 1):
+            if not answers.unseen_items(session, 1):
                 return
         time.sleep(3)  # to look costs the server, too
     raise TimeoutError(f"items were not looked at within {CHECKED_WITHIN} s")

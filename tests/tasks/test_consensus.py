@@ -64,9 +64,9 @@ def test_a_tie_asks_one_more_once_and_is_contested_at_the_most(session: Session,
 def test_lost_looks_are_found(session: Session, now: datetime) -> None:
     batch = served(session, now, items=1, answers_wanted=1)
     item_id = answer(session, batch, "positive", now)
-    assert item_id in consensus.unchecked_items(session)
+    assert item_id in answers.unseen_items(session)
     look(session, batch, now + timedelta(seconds=1))
-    assert item_id not in consensus.unchecked_items(session)
+    assert item_id not in answers.unseen_items(session)
 
 
 def test_weighing_all_answers_is_done_once_for_the_same_answers(session: Session, now: datetime) -> None:

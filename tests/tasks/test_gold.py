@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from schemas.definition import parse
-from tasks import assignments, consensus, gold, looks, qualifications
+from tasks import answers, assignments, consensus, gold, looks, qualifications
 from tasks.assignments import Assignment
 from tasks.batches import Batch, BatchKind, NotAllKnown, OnlyKnown, create_batch, open_batch, slot_counts
 from tasks.gold import GoldCheck, GoldContestDecided, NothingToContest, UnknownCheck, WrongGoldContest
@@ -134,7 +134,7 @@ def test_a_batch_is_complete_without_its_known_answers(session: Session, now: da
         (looked,) = looks.check_items(session, [held.item_id], now)
         assert (looked.state == "known") == (checked is not None), "what is known is no question"
     assert consensus.is_complete(session, batch)
-    assert consensus.unchecked_items(session) == []
+    assert answers.unseen_items(session) == []
     left = slot_counts(session, [batch.id])[batch.id]["open"]
     assert withdraw_gold(session, batch.id) == left
 

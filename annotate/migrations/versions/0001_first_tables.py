@@ -279,6 +279,7 @@ GUARDS = (
     DECLARE
         _held assignment;
         _answer answer;
+        _id bigint;
     BEGIN
         SELECT * INTO STRICT _held FROM assignment WHERE id = _assignment AND worker_id = _worker FOR UPDATE;
         SELECT * INTO _answer FROM answer WHERE submission_id = _submission;
@@ -297,7 +298,9 @@ GUARDS = (
         INSERT INTO answer (submission_id, assignment_id, item_id, batch_id, worker_id, version, is_current, value,
             origin, submitted_at)
         VALUES (_submission, _assignment, _held.item_id, _held.batch_id, _worker, version, true, _value,
-            'human', _now);
+            'human', _now)
+        RETURNING id INTO _id;
+        INSERT INTO unseen_answer (answer_id, item_id) VALUES (_id, _held.item_id);
     END $$
     """,
     """
@@ -1128,7 +1131,6 @@ def upgrade() -> None:
         sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_assignment_batch_id_batch")),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_assignment_item_id_item")),
         sa.ForeignKeyConstraint(["slot_id"], ["slot.id"], name=op.f("fk_assignment_slot_id_slot")),
         sa.ForeignKeyConstraint(["worker_id"], ["person.id"], name=op.f("fk_assignment_worker_id_person")),
@@ -1261,9 +1263,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["assignment_id"], ["assignment.id"], name=op.f("fk_answer_assignment_id_assignment")
         ),
-        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_answer_batch_id_batch")),
-        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_answer_item_id_item")),
-        sa.ForeignKeyConstraint(["worker_id"], ["person.id"], name=op.f("fk_answer_worker_id_person")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_answer")),
         sa.UniqueConstraint("assignment_id", "version", name=op.f("uq_answer_assignment_id_version")),
         sa.UniqueConstraint("submission_id", name=op.f("uq_answer_submission_id")),
@@ -1274,6 +1273,13 @@ def upgrade() -> None:
     op.create_index(
         "ix_answer_current", "answer", ["item_id"], unique=False, postgresql_where=sa.text("is_current")
     )
+    op.create_table(
+        "unseen_answer",
+        sa.Column("answer_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("answer_id", name=op.f("pk_unseen_answer")),
+    )
+    op.create_index(op.f("ix_unseen_answer_item_id"), "unseen_answer", ["item_id"], unique=False)
     op.create_table(
         "earning",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1287,8 +1293,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["assignment_id"], ["assignment.id"], name=op.f("fk_earning_assignment_id_assignment")
         ),
-        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_earning_batch_id_batch")),
-        sa.ForeignKeyConstraint(["worker_id"], ["person.id"], name=op.f("fk_earning_worker_id_person")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_earning")),
         sa.UniqueConstraint("assignment_id", name=op.f("uq_earning_assignment_id")),
     )
@@ -1307,7 +1311,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["assignment_id"], ["assignment.id"], name=op.f("fk_proof_assignment_id_assignment")
         ),
-        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("fk_proof_batch_id_batch")),
         sa.ForeignKeyConstraint(["worker_id"], ["person.id"], name=op.f("fk_proof_worker_id_person")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_proof")),
     )
