@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import psutil
-from bench.peers import measured
+from bench.crowd_peers import measured
 
 from annotate.answer_files import read, read_gold
 from tasks.aggregators import METHODS, aggregate, dawid_skene
