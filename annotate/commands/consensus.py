@@ -23,7 +23,6 @@ SHORT_NAMES: Final = {
     "mv": "majority",
     "majority_vote": "majority",
     "ds": "dawid_skene",
-    "median_boxes": "cluster",
     "bt": "bradley_terry",
 }
 CELLS_MAX: Final = 100_000_000
