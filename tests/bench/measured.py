@@ -48,10 +48,11 @@ def named(answers: int) -> list[list[str]]:
 
 
 def ours_table(answers: int) -> Any:
-    """Give the product's table."""
+    """Give the product's table, without lists whose memory the fit could use again."""
     from tasks.agreement import Answers
 
-    return Answers.of_columns(*named(answers))
+    columns = codes(answers)
+    return Answers.of_codes(*([f"{at:07}" for at in range(column.max() + 1)] for column in columns), *columns)
 
 
 def peer_frame(columns: Any) -> Any:
