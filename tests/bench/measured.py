@@ -51,8 +51,9 @@ def ours_table(answers: int) -> Any:
     """Give the product's table, without lists whose memory the fit could use again."""
     from tasks.agreement import Answers
 
-    columns = codes(answers)
-    return Answers.of_codes(*([f"{at:07}" for at in range(column.max() + 1)] for column in columns), *columns)
+    item, worker, label = codes(answers)
+    items, workers, labels = ([f"{at:07}" for at in range(code.max() + 1)] for code in (item, worker, label))
+    return Answers.of_codes(items, workers, labels, item, worker, label)
 
 
 def peer_frame(columns: Any) -> Any:
