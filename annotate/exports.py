@@ -33,7 +33,7 @@ from tasks.projects import Definition
 
 ITEMS_AT_ONCE = 500
 LINES_AT_ONCE = 200
-ITEM = (Item.id, Item.key, Item.data, Item.meta, Item.gold, Item.broken_at)
+ITEM = (Item.id, Item.key, Item.data, Item.meta, Item.gold, Item.gold_void_at, Item.broken_at)
 CONSENSUS = (Consensus.item_id, Consensus.state, Consensus.answers, Consensus.fields, Consensus.weighed)
 ANSWER = (
     *(Answer.item_id, Answer.worker_id, Answer.value),
@@ -109,12 +109,13 @@ def entries(session: Session, batch: Batch) -> Iterator[dict[str, Any]]:
         ):
             told = {"worker": names[worker_id], "value": value, "origin": origin, "version": version}
             annotations[item_id].append({**told, "submitted_at": submitted_at.isoformat()})
-        for item_id, key, data, meta, gold, broken_at in items:
+        for item_id, key, data, meta, gold, void_at, broken_at in items:
             yield {
                 "key": key,
                 "data": data,
                 "meta": meta,
                 "gold": gold,
+                "gold_void": void_at is not None,
                 "broken": broken_at is not None,
                 "consensus": outcomes.get(item_id),
                 "annotations": annotations[item_id],

@@ -27,6 +27,7 @@ from tasks.errors import Conflict, Invalid, NotFound
 from tasks.items import Item, retire
 from tasks.people import Person
 from tasks.projects import Definition
+from tasks.queue import enqueue_check
 from tasks.skills import is_worn
 
 DECIDED_WITHIN: Final = timedelta(days=7)
@@ -331,4 +332,5 @@ def _void(session: Session, item_id: int, by_id: UUID | None, now: datetime) -> 
         .values(state=ContestState.UPHELD, decided_at=now, decided_by=by_id)
     )
     retire(session, session.get_one(Item, item_id))
+    enqueue_check(session, item_id)
     return set(session.scalars(select(GoldCheck.worker_id).where(GoldCheck.item_id == item_id)))

@@ -175,7 +175,7 @@ class _Look:
         self.item, self.batch, self.answers, self.before, self.fit = item, batch, answers, before, fit
         self.fields = {field.name: _field_outcome(field, answers) for field in definition.fields}
         if item.gold is not None or before.chosen:
-            known = item.gold if item.gold is not None else before.chosen or {}
+            known = (item.gold if item.gold_void_at is None else None) or before.chosen or {}
             self.state = ConsensusState.KNOWN if item.gold is not None else ConsensusState.ADJUDICATED
             for name in known.keys() & self.fields.keys():
                 self.fields[name]["winner"] = known[name]

@@ -174,8 +174,9 @@ def _locked(session: Session, batch: Batch, now: datetime) -> Fit | None:
 
 
 def _gold(session: Session, batch_id: UUID) -> dict[int, Mapping[str, Any]]:
-    known = func.jsonb_typeof(Item.gold) == "object"  # an item without gold may hold a JSON null
-    query = select(Item.id, Item.gold).where(Item.batch_id == batch_id, known)
+    query = select(Item.id, Item.gold).where(
+        Item.batch_id == batch_id, Item.gold.is_not(None), Item.gold_void_at.is_(None)
+    )
     return {item_id: gold for item_id, gold in session.execute(query)}  # noqa: C416
 
 

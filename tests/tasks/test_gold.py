@@ -16,6 +16,7 @@ from schemas.definition import parse
 from tasks import answers, assignments, consensus, gold, looks, qualifications
 from tasks.assignments import Assignment
 from tasks.batches import Batch, BatchKind, NotAllKnown, OnlyKnown, create_batch, open_batch, slot_counts
+from tasks.consensus import Consensus
 from tasks.gold import GoldCheck, GoldContestDecided, NothingToContest, UnknownCheck, WrongGoldContest
 from tasks.items import Item, Slot, add_items, mix_gold, open_slots, withdraw_gold
 from tasks.people import Person
@@ -247,6 +248,26 @@ def test_a_known_answer_that_falls_does_so_for_everybody(
         gold.counts(session, test_batch.project_id, who.id, BatchKind.QUALIFICATION) for who in everybody
     ]
     assert counted == [(39, 39)] * 3
+
+
+def test_a_known_answer_that_fell_is_no_outcome_any_more(
+    session: Session, now: datetime, test_batch: Batch
+) -> None:
+    who = factories.worker(session, now)
+    held = next_one(session, test_batch, who, now)
+    assert held is not None
+    made = answered(session, held, now, NEGATIVE)
+    assert made is not None
+
+    def outcome() -> dict[str, Any]:
+        looks.check_items(session, [made.item_id], now)
+        session.expire_all()
+        return consensus.winners(session.get_one(Consensus, made.item_id).fields)
+
+    assert outcome() == POSITIVE
+    contest = gold.contest(session, made, "It is sad.", now)
+    gold.decide(session, contest, factories.requester(session, now), uphold=True, reason="", now=now)
+    assert outcome() == NEGATIVE
 
 
 def test_silence_upholds_a_contest_and_lets_in_who_was_stopped_by_it(
