@@ -6,6 +6,7 @@ payouts, a day with a gap in its evidence, and open batches of three kinds. Ever
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -49,6 +50,8 @@ HOST: Final = "127.0.0.1"
 PASSWORD: Final = "a long enough pass phrase"
 DESKTOP: Final = (1280, 800)
 PHONE: Final = (360, 740)
+STORED: Final = re.compile(r"/answer(\?|$)")
+"""The request that stores an answer."""
 FRONT_END: Final = Path(__file__).parents[1] / "annotate" / "frontend"
 FLAGS: Final = (
     "--no-sandbox",

@@ -1,17 +1,15 @@
 """What decides about people, in the browser: known answers, skips in their three ways, an exclusion and its contest."""
 
-import re
 from collections.abc import Callable
 
 import visits
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from running import DESKTOP, PHONE, Running
+from running import DESKTOP, PHONE, STORED, Running
 from sqlalchemy import select
 
 from tasks.assignments import Assignment
 from tasks.gold import GoldCheck
 
-STORED = re.compile("/answer$")
 Open = Callable[[BrowserContext], BrowserContext]
 
 

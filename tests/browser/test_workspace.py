@@ -9,14 +9,13 @@ import factories
 import pytest
 import visits
 from playwright.sync_api import Browser, BrowserContext, FloatRect, Page, Route, expect
-from running import DESKTOP, PHONE, STREET, Running, open_batch
+from running import DESKTOP, PHONE, STORED, STREET, Running, open_batch
 from sqlalchemy import select
 
 from tasks.answers import Answer
 from tasks.assignments import Assignment
 
 Open = Callable[[BrowserContext], BrowserContext]
-STORED = re.compile("/answer$")
 FORM: dict[str, Any] = {
     "fairlabel": 1,
     "title": "Letters",
@@ -429,7 +428,7 @@ FAST = """async (act) => {
         const id = holder.querySelector("[data-assignment]")?.dataset.assignment;
         if (!id) return;
         seen.push(id);
-        if (act === "skip") document.querySelector("#skip-form button").click();
+        if (act === "skip") document.querySelector("#skip button").click();
         else { holder.querySelector("input[type=radio]").click(); document.getElementById("submit").click(); }
     };
     new MutationObserver(go).observe(holder, { childList: true });

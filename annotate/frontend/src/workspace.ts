@@ -37,8 +37,8 @@ interface Item {
 }
 
 const AHEAD = 3;
-/** For how long the pay meter may stand as it is while answers go out. */
-const METER_MS = 20_000;
+/** The pay meter moves with each answer, unless answers come faster than anybody reads it. */
+const METER_MS = 2_000;
 /** For how long the news of an item on the screen waits for an answer to go along with. */
 const OPENED_MS = 150;
 const boot = json<Boot>("boot");
@@ -71,7 +71,7 @@ let unopened: string | null = null;
 let telling: string | null = null;
 /** Sending has failed since all was saved: answers then go alone, so that nothing else can stand in their way. */
 let failed = false;
-let metered = Date.now();
+let metered = 0;
 
 // --- sending ---------------------------------------------------------------------------------------------------
 
