@@ -346,7 +346,7 @@ def _decisions(session: Session, instance: Running, now: datetime) -> None:
     """A training with a contested known answer and a broken item, and an exclusion."""
     at, worker = now - timedelta(hours=2), instance.people["worker"]
     project = _project(session, instance, at, "Voices, a course", "sentiment")
-    batch = factories.batch(session, at, project, items=0, name="Training", kind=BatchKind.TRAINING)
+    batch = factories.batch(session, at, project, items=0, name="Batch 17", kind=BatchKind.TRAINING)
     values = [
         option.value for option in session.get_one(Definition, batch.definition_id).parsed().fields[0].options
     ]
