@@ -245,14 +245,14 @@ def _work(stage: Stage, worker: str, played: Played, progress: Callable[[int], N
 def _answer(stage: Stage, api: Api, begins: datetime, step: Step, *, stored: bool) -> bool:
     """Send one step; tells whether the server had it. What is stored is not opened again: its time is paid."""
     api.at = begins
-    found = api.get(f"/api/v1/work/{stage.batch_id}/next", key=step.task, html="false", brief="true")["items"]
+    asked = {"key": step.task, "html": "false", "brief": "true", "begin": "false" if stored else "true"}
+    found = api.get(f"/api/v1/work/{stage.batch_id}/next", **asked)["items"]
     if not found:
         raise NoSlotFound(
             f"Worker {step.worker} found no open slot for task {step.task}. {NoSlotFound.__doc__}"
         )
     assignment = found[0]["assignment_id"]
     if not stored:
-        api.post(f"/api/v1/assignments/{assignment}/open")
         for number, passed in enumerate(proof_seconds(step.seconds), 1):
             api.at = begins + timedelta(seconds=passed)
             api.post("/api/v1/proofs", {"assignment_id": assignment, "sequence": number})

@@ -1,5 +1,6 @@
 """What decides about people, in the browser: known answers, skips in their three ways, an exclusion and its contest."""
 
+import re
 from collections.abc import Callable
 
 import visits
@@ -11,6 +12,8 @@ from tasks.assignments import Assignment
 from tasks.gold import GoldCheck
 
 Open = Callable[[BrowserContext], BrowserContext]
+
+SKIPPED = re.compile("/skip$")
 
 
 def signed_in(stack: Running, context: BrowserContext, who: str, path: str) -> Page:
@@ -45,12 +48,14 @@ def test_a_known_answer_is_said_above_the_next_item_and_skips_go_three_ways(
     assert shown(page) == second, "the work goes on undisturbed"
 
     page.keyboard.press("s")
-    page.keyboard.press("5")
+    with page.expect_response(SKIPPED):
+        page.keyboard.press("5")
     expect(page.locator(f"[data-assignment='{second}']")).to_have_count(0)
     third = shown(page)
     page.keyboard.press("s")
     page.get_by_label("Broken? The requester reads what you write").fill("It ends in the middle.")
-    page.get_by_role("button", name="It is broken or does not load").click()
+    with page.expect_response(SKIPPED):
+        page.get_by_role("button", name="It is broken or does not load").click()
     expect(page.locator(f"[data-assignment='{third}']")).to_have_count(0)
     expect(page.locator("#net")).to_have_attribute("data-state", "saved")
 
