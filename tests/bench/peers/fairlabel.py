@@ -13,6 +13,8 @@ from typing import Any
 import aiohttp
 from adapters.base import LABELS, ExportRow, Item, Peer, PeerError, Worker
 
+NEXT = "n=1&begin=true&html=false&brief=true"
+"""As a program asks: one item to be shown at once, without the page's HTML and progress."""
 PASSWORD = "a long enough pass phrase"
 TERMS = {"currency": "USD", "pay_mode": "piece", "piece_price": "0.10", "estimate_seconds": 30}
 DEFINITION = {
@@ -89,15 +91,16 @@ class Fairlabel(Peer):
         return await self._join("worker", name, place="KE", languages=["en"])
 
     async def next(self, project: str, w: Worker) -> Item | None:
-        """Ask for one item, as a program does: without the page's HTML and progress."""
-        path = f"/api/v1/work/{project}/next?html=false&brief=true"
-        return self._item(await self._asked(w.http, "GET", path))
+        """Give the item that the last answer brought, or ask for the first one."""
+        if "next" not in w.state:
+            w.state["next"] = await self._asked(w.http, "GET", f"/api/v1/work/{project}/next?{NEXT}")
+        return self._item(w.state.pop("next"))
 
     async def submit(self, _project: str, w: Worker, item: Item, label: str, seconds: float) -> None:  # noqa: ARG002
-        """Send the answer under an id of its own."""
+        """Send the answer under an id of its own; the reply brings the next item, whose clock starts."""
         body = {"submission_id": str(uuid.uuid4()), "answer": {"kind": label}}
-        path = f"/api/v1/assignments/{item.ref}/answer?brief=true"
-        await self._asked(w.http, "PUT", path, json=body)
+        path = f"/api/v1/assignments/{item.ref}/answer?{NEXT}"
+        w.state["next"] = await self._asked(w.http, "PUT", path, json=body)
 
     async def export(self, project: str) -> bytes:
         """Take the whole export home."""
