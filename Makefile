@@ -19,7 +19,7 @@ run: setup-run ## Start everything with demonstration data; Ctrl-C stops it. POR
 test: check ## Run every check and every test; installs Chromium for the browser tests if it may.
 	@$(BIN)/python tests/browser_finder.py --install
 	@echo "== tests"
-	@$(BIN)/pytest -n 2 --dist loadfile $(PYTEST)
+	@$(BIN)/pytest -n 3 --dist loadfile $(PYTEST)
 
 check: setup-dev ## Lint, types, import contracts and the front end's checks, without the tests.
 	@echo "== ruff"
