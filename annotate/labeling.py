@@ -22,7 +22,7 @@ from annotate.reasons import Bar
 from annotate.visit import Visit, visiting
 from payments import earnings, worktime
 from payments.terms import NoTerms
-from tasks import answers, assignments, gold
+from tasks import answers, assignments, claims, gold
 from tasks.assignments import Assigned, Assignment, Held
 from tasks.batches import Batch
 from tasks.errors import Invalid, NotAllowed
@@ -273,13 +273,13 @@ def next_assignments(
     """Claim work, or give the reason why there is none."""
     session = visit.session
     try:
-        hand = assignments.claim(session, batch_id, viewer.id, visit.now, count)
+        hand = claims.claim(session, batch_id, viewer.id, visit.now, count)
         if not hand.permitted and len(hand.items) < count:
             barred = offers.permit(visit, viewer.id, session.get_one(Batch, batch_id))
             if barred is not None:
                 return hand.items, barred
-            hand = assignments.claim(session, batch_id, viewer.id, visit.now, count)
-    except assignments.BatchNotServed:
+            hand = claims.claim(session, batch_id, viewer.id, visit.now, count)
+    except claims.BatchNotServed:
         return [], offers.why_not_served(session.get_one(Batch, batch_id))
     if hand.items:
         return hand.items, None
@@ -291,7 +291,7 @@ def named_assignment(visit: Visit, viewer: Viewer, batch_id: UUID, key: str) -> 
     if not visit.tasks.simulated:
         raise OnlyInSimulation
     batch = visit.session.get_one(Batch, batch_id)
-    found = assignments.claim_item(visit.session, batch, key, viewer.id, visit.now)
+    found = claims.claim_item(visit.session, batch, key, viewer.id, visit.now)
     return [found] if found else []
 
 

@@ -21,6 +21,7 @@ from tasks import (
     answers,
     assignments,
     batches,
+    claims,
     clock,
     consensus,
     decisions,
@@ -46,6 +47,7 @@ NOUNS = (
     intake,
     permits,
     assignments,
+    claims,
     answers,
     fits,
     decisions,
@@ -69,4 +71,4 @@ NOUNS = (
     reports,
     auth,
 )
-"""The modules that own tables, in the order of what they build on."""
+"""The modules that own tables or functions of the database, in the order of what they build on."""

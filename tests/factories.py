@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 import schemas
 from payments import funding, fx, quotes, rules
 from payments.terms import PayTerms, set_terms
-from tasks import assignments, people, permits, projects
+from tasks import claims, people, permits, projects
 from tasks.answers import Stored, submit
 from tasks.assignments import Assignment
 from tasks.batches import Batch, create_batch, open_batch
@@ -123,7 +123,7 @@ def floors(session: Session, now: datetime) -> None:
 def claim(session: Session, of: Batch, worker_id: UUID, now: datetime, count: int = 1) -> list[Assignment]:
     """Assignments in hand of a worker who may be given this batch's items."""
     permits.grant(session, worker_id, of.id, now, now + timedelta(seconds=60))
-    hand = assignments.claim(session, of.id, worker_id, now, count)
+    hand = claims.claim(session, of.id, worker_id, now, count)
     return [session.get_one(Assignment, one.id, populate_existing=True) for one in hand.items]
 
 

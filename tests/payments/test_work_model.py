@@ -29,10 +29,10 @@ from tasks.assignments import (
     AlreadyAnswered,
     Assignment,
     AssignmentState,
-    BatchNotServed,
     UnknownAssignment,
 )
 from tasks.batches import BatchState, close_batch, get_batch, open_batch, pause_batch
+from tasks.claims import BatchNotServed
 from tasks.items import Slot, SlotState
 
 NOW = datetime(2026, 11, 16, 6, 0, tzinfo=UTC)

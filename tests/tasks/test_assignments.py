@@ -14,15 +14,15 @@ from factories import served
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
-from tasks import answers, assignments, batches, permits
+from tasks import answers, assignments, batches, claims, permits
 from tasks.assignments import (
     Assignment,
     AssignmentState,
-    BatchNotServed,
     SkipOutcome,
     UnknownAssignment,
 )
 from tasks.batches import slot_counts
+from tasks.claims import BatchNotServed
 from tasks.db import new_id, transaction
 from tasks.items import (
     ORDER_KEYS,
@@ -76,11 +76,11 @@ def test_nothing_new_is_given_without_a_permit_in_force(session: Session, now: d
     batch, worker = served(session, now, items=3), factories.worker(session, now)
     (held,) = factories.claim(session, batch, worker.id, now)
     for at in (now - timedelta(seconds=1), now + timedelta(seconds=60)):
-        hand = assignments.claim(session, batch.id, worker.id, at, 3)
+        hand = claims.claim(session, batch.id, worker.id, at, 3)
         assert ([one.id for one in hand.items], hand.permitted) == ([held.id], False)
-    assert len(assignments.claim(session, batch.id, worker.id, now, 3).items) == 3
+    assert len(claims.claim(session, batch.id, worker.id, now, 3).items) == 3
     permits.drop(session, worker.id)
-    assert not assignments.claim(session, batch.id, worker.id, now, 3).permitted
+    assert not claims.claim(session, batch.id, worker.id, now, 3).permitted
 
 
 def test_an_ended_lease_frees_the_slot(session: Session, now: datetime) -> None:
@@ -253,7 +253,7 @@ def test_a_claim_walks_an_index_and_reads_few_rows_whatever_the_worker_has_done(
     session.execute(text("ANALYZE slot; ANALYZE assignment"))
     # As the function has it.
     session.execute(text("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"))
-    choose = re.sub(r"\b_(batch|worker|gold|from|id|now|until)\b", r":\1", assignments.CHOOSE)
+    choose = re.sub(r"\b_(batch|worker|gold|from|id|now|until)\b", r":\1", claims.CHOOSE)
     for start in range(0, ORDER_KEYS, ORDER_KEYS // 5):
         values = had | {"gold": False, "from": start, "id": new_id(), "until": now}
         explained = session.scalar(text("EXPLAIN (ANALYZE, FORMAT JSON) " + choose), values)

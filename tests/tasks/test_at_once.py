@@ -13,8 +13,9 @@ from sqlalchemy import Engine, create_engine, select
 
 from tasks import answers, assignments, batches
 from tasks.answers import Answer, SubmissionReused
-from tasks.assignments import Assignment, AssignmentState, BatchNotServed
+from tasks.assignments import Assignment, AssignmentState
 from tasks.batches import Batch
+from tasks.claims import BatchNotServed
 from tasks.db import transaction
 from tasks.items import SlotState
 

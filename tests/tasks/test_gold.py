@@ -169,7 +169,7 @@ def project(session: Session, now: datetime) -> Project:
 
 
 @pytest.fixture
-def test_batch(session: Session, now: datetime, project: Project) -> Batch:
+def exam(session: Session, now: datetime, project: Project) -> Batch:
     """A qualification of forty items for five workers."""
     return made(session, now, project, BatchKind.QUALIFICATION, items=40, known=40, answers_wanted=5)
 
@@ -189,44 +189,42 @@ def run_through(
 
 
 def test_who_knows_passes_soon_and_who_does_not_may_try_again_with_other_items(
-    session: Session, now: datetime, test_batch: Batch
+    session: Session, now: datetime, exam: Batch
 ) -> None:
     good, bad = factories.worker(session, now), factories.worker(session, now)
-    assert run_through(session, test_batch, good, now)[1] == "passed"
-    count, outcome = run_through(session, test_batch, bad, now, wrong=40)
+    assert run_through(session, exam, good, now)[1] == "passed"
+    count, outcome = run_through(session, exam, bad, now, wrong=40)
     assert (count < 10, outcome) == (True, "stopped")
-    found = qualifications.latest(session, bad.id)[test_batch.project_id]
+    found = qualifications.latest(session, bad.id)[exam.project_id]
     assert found.again_at == now + timedelta(days=7)
     assert found.evidence.keys() == {"others", "chance", "bar", "surely"}
     had = set(session.scalars(select(GoldCheck.item_id).where(GoldCheck.worker_id == bad.id)))
-    assert run_through(session, test_batch, bad, now + timedelta(days=8))[1] == "passed"
+    assert run_through(session, exam, bad, now + timedelta(days=8))[1] == "passed"
     again = select(GoldCheck.item_id).where(GoldCheck.worker_id == bad.id, GoldCheck.at > now)
     assert not had & set(session.scalars(again))
-    assert qualifications.latest(session, good.id).keys() == {test_batch.project_id}
+    assert qualifications.latest(session, good.id).keys() == {exam.project_id}
 
 
-def test_outcomes_only_grow(session: Session, now: datetime, test_batch: Batch) -> None:
-    run_through(session, test_batch, factories.worker(session, now), now)
+def test_outcomes_only_grow(session: Session, now: datetime, exam: Batch) -> None:
+    run_through(session, exam, factories.worker(session, now), now)
     with pytest.raises(IntegrityError, match="only grows"):
         session.execute(qualifications.Qualification.__table__.delete())  # type: ignore[attr-defined]
 
 
 def test_a_known_answer_that_falls_does_so_for_everybody(
-    session: Session, now: datetime, test_batch: Batch
+    session: Session, now: datetime, exam: Batch
 ) -> None:
     everybody = [factories.worker(session, now) for _ in range(3)]
     checks = []
     for who in everybody:
         for _ in range(40):
-            held = next_one(session, test_batch, who, now)
+            held = next_one(session, exam, who, now)
             assert held is not None
             checks.append(answered(session, held, now, POSITIVE))
     item_id = checks[0].item_id if checks[0] else 0
     mine = [one for one in checks if one and one.item_id == item_id]
     assert {one.worker_id for one in mine} == {who.id for who in everybody}
-    counted = [
-        gold.counts(session, test_batch.project_id, who.id, BatchKind.QUALIFICATION) for who in everybody
-    ]
+    counted = [gold.counts(session, exam.project_id, who.id, BatchKind.QUALIFICATION) for who in everybody]
     assert counted == [(40, 40)] * 3
     with pytest.raises(WrongGoldContest):
         gold.contest(session, mine[0], " ", now)
@@ -244,17 +242,15 @@ def test_a_known_answer_that_falls_does_so_for_everybody(
         gold.decide(session, second, owner, uphold=True, reason="", now=now)
     with pytest.raises(NothingToContest):
         gold.contest(session, mine[2], "Me too.", now)
-    counted = [
-        gold.counts(session, test_batch.project_id, who.id, BatchKind.QUALIFICATION) for who in everybody
-    ]
+    counted = [gold.counts(session, exam.project_id, who.id, BatchKind.QUALIFICATION) for who in everybody]
     assert counted == [(39, 39)] * 3
 
 
 def test_a_known_answer_that_fell_is_no_outcome_any_more(
-    session: Session, now: datetime, test_batch: Batch
+    session: Session, now: datetime, exam: Batch
 ) -> None:
     who = factories.worker(session, now)
-    held = next_one(session, test_batch, who, now)
+    held = next_one(session, exam, who, now)
     assert held is not None
     made = answered(session, held, now, NEGATIVE)
     assert made is not None
@@ -271,13 +267,13 @@ def test_a_known_answer_that_fell_is_no_outcome_any_more(
 
 
 def test_silence_upholds_a_contest_and_lets_in_who_was_stopped_by_it(
-    session: Session, now: datetime, test_batch: Batch
+    session: Session, now: datetime, exam: Batch
 ) -> None:
     for _ in range(2):
-        run_through(session, test_batch, factories.worker(session, now), now, most=40)
+        run_through(session, exam, factories.worker(session, now), now, most=40)
     who = factories.worker(session, now)
-    assert run_through(session, test_batch, who, now, wrong=9)[1] == "stopped"
-    while (held := next_one(session, test_batch, who, now)) is not None:
+    assert run_through(session, exam, who, now, wrong=9)[1] == "stopped"
+    while (held := next_one(session, exam, who, now)) is not None:
         answered(session, held, now, POSITIVE)
     wrong = session.scalars(
         select(GoldCheck).where(GoldCheck.worker_id == who.id, GoldCheck.is_right.is_(False))
@@ -287,24 +283,24 @@ def test_silence_upholds_a_contest_and_lets_in_who_was_stopped_by_it(
     assert gold.uphold_overdue(session, now + timedelta(days=6)) == {}
     late = now + timedelta(days=7)
     changed = gold.uphold_overdue(session, late)
-    assert who.id in changed[test_batch.project_id]
-    qualifications.reconsider_all(session, test_batch.project_id, changed[test_batch.project_id], late)
-    assert qualifications.latest(session, who.id)[test_batch.project_id].outcome == "passed"
+    assert who.id in changed[exam.project_id]
+    qualifications.reconsider_all(session, exam.project_id, changed[exam.project_id], late)
+    assert qualifications.latest(session, who.id)[exam.project_id].outcome == "passed"
 
 
 def test_a_person_lets_somebody_in_by_name_and_for_a_reason(
-    session: Session, now: datetime, test_batch: Batch
+    session: Session, now: datetime, exam: Batch
 ) -> None:
     who, owner = factories.worker(session, now), factories.requester(session, now)
-    found = qualifications.let_in(session, test_batch.project_id, who.id, owner, "She wrote the guide.", now)
+    found = qualifications.let_in(session, exam.project_id, who.id, owner, "She wrote the guide.", now)
     assert (found.outcome, found.by_id) == ("passed", owner.id)
     with pytest.raises(IntegrityError):
-        qualifications.let_in(session, test_batch.project_id, who.id, owner, " ", now)
+        qualifications.let_in(session, exam.project_id, who.id, owner, " ", now)
 
 
-def test_nobody_sees_anothers_check(session: Session, now: datetime, test_batch: Batch) -> None:
+def test_nobody_sees_anothers_check(session: Session, now: datetime, exam: Batch) -> None:
     who = factories.worker(session, now)
-    held = next_one(session, test_batch, who, now)
+    held = next_one(session, exam, who, now)
     assert held is not None
     answered(session, held, now, POSITIVE)
     assert gold.get_check(session, held.id, who.id).is_right
@@ -312,12 +308,10 @@ def test_nobody_sees_anothers_check(session: Session, now: datetime, test_batch:
         gold.get_check(session, held.id, factories.worker(session, now).id)
 
 
-def test_an_item_whose_answers_change_is_shown_first(
-    session: Session, now: datetime, test_batch: Batch
-) -> None:
-    item = session.scalars(select(Item).where(Item.batch_id == test_batch.id).limit(1)).one()
+def test_an_item_whose_answers_change_is_shown_first(session: Session, now: datetime, exam: Batch) -> None:
+    item = session.scalars(select(Item).where(Item.batch_id == exam.id).limit(1)).one()
     other = session.scalars(
-        select(Item).where(Item.batch_id == test_batch.id).order_by(Item.id.desc()).limit(1)
+        select(Item).where(Item.batch_id == exam.id).order_by(Item.id.desc()).limit(1)
     ).one()
     for n in range(40):
         who = factories.worker(session, now)
@@ -325,7 +319,7 @@ def test_an_item_whose_answers_change_is_shown_first(
             held = assignments.Assignment(
                 slot_id=session.scalars(select(Slot.id).where(Slot.item_id == which.id).limit(1)).one(),
                 item_id=which.id,
-                batch_id=test_batch.id,
+                batch_id=exam.id,
                 worker_id=who.id,
                 state="submitted",
                 claimed_at=now,
@@ -337,15 +331,15 @@ def test_an_item_whose_answers_change_is_shown_first(
                 GoldCheck(
                     assignment_id=held.id,
                     item_id=which.id,
-                    batch_id=test_batch.id,
-                    project_id=test_batch.project_id,
+                    batch_id=exam.id,
+                    project_id=exam.project_id,
                     worker_id=who.id,
                     is_right=right,
                     at=now + timedelta(minutes=n),
                 )
             )
     session.flush()
-    found = gold.records_of(session, test_batch.id)
+    found = gold.records_of(session, exam.id)
     assert [(one.item.id, one.checked, one.right, one.worn) for one in found] == [
         (item.id, 40, 20, True),
         (other.id, 40, 40, False),
